@@ -1,0 +1,2 @@
+//! The torTalk command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Signed layouts of the torTalk protocol: invite, cards, proofs.

@@ -1,0 +1,1 @@
+//! One authenticated encrypted link as a machine without sockets.

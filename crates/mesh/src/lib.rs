@@ -1,0 +1,1 @@
+//! Gossip and delivery as a machine without sockets, clocks or files.

@@ -1,0 +1,1 @@
+//! A torTalk node: profile, sockets, clocks and the machines between them.

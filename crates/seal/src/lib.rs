@@ -1,0 +1,1 @@
+//! Sealing and opening messages: HPKE and the sealed message.

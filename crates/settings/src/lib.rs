@@ -1,0 +1,1 @@
+//! settings.toml with hints for what is misspelt.

@@ -1,0 +1,1 @@
+//! SQLite the way torTalk wants it: pragmas, migrations, lock, damage report.

@@ -1,0 +1,1 @@
+//! The profile's database: reads for the mesh machine, applies its writes.

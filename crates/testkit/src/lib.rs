@@ -1,0 +1,1 @@
+//! Vectors and seeded randomness for the tests of the torTalk crates.

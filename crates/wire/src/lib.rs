@@ -1,0 +1,1 @@
+//! Frames of the torTalk protocol: protobuf, framing, conversions.

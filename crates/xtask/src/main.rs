@@ -1,0 +1,2 @@
+//! The checks and measurements of the torTalk repository.
+fn main() {}
