@@ -34,7 +34,7 @@ pub enum EnvelopeError {
     /// Suite 1 with a sealed part that is no bucket (ENV-08).
     #[error("a sealed part of {0} bytes is no bucket of suite 1")]
     NoBucket(usize),
-    /// An empty sealed part.
+    /// An empty sealed part (ENV-09).
     #[error("the sealed part is empty")]
     Empty,
 }
@@ -121,11 +121,13 @@ impl Envelope {
         header.ext = reader.bytes16("ext", ENVELOPE_EXT_BYTES_MAX)?.to_vec();
         let header_len = reader.consumed().len();
         let sealed_len = reader.bytes32("sealed", SEALED_BYTES_MAX)?.len();
+        // req: ENV-01
         reader.finish()?;
         // req: ENV-04
         if header.expires_at.ceil_to_hour() != header.expires_at {
             return Err(EnvelopeError::ExpiryNotWholeHour);
         }
+        // req: ENV-09
         if sealed_len == 0 {
             return Err(EnvelopeError::Empty);
         }
@@ -133,8 +135,15 @@ impl Envelope {
         if header.suite == SUITE_1 && !is_suite_1_size(sealed_len) {
             return Err(EnvelopeError::NoBucket(sealed_len));
         }
-        let id = EnvelopeId::from_bytes(hash::labelled(label::ENVELOPE_ID, &[&bytes]));
+        // req: ENV-07
+        let id = Self::id_of(&bytes);
         Ok(Self { bytes, header, header_len, id })
+    }
+
+    /// The id that these bytes have, or would have if they were an envelope
+    /// (ENV-07); a refusal names what it refuses by it.
+    pub fn id_of(bytes: &[u8]) -> EnvelopeId {
+        EnvelopeId::from_bytes(hash::labelled(label::ENVELOPE_ID, &[bytes]))
     }
 
     /// The id: the hash of exactly [`Envelope::as_bytes`] (ENV-07).
@@ -249,6 +258,7 @@ mod tests {
         assert_eq!(envelope.header(), &header);
     }
 
+    // req: ENV-01, ENV-02, ENV-04, ENV-08, ENV-09
     #[test]
     fn each_fault_has_its_error() {
         let good = Envelope::build(&header(), &smallest()).expect("a well-formed envelope");

@@ -65,6 +65,10 @@ byte_id!(
     MailboxKey, 32
 );
 byte_id!(
+    /// An Ed25519 public key that names a relay (spec/identity.md).
+    RelayKey, 32
+);
+byte_id!(
     /// One of a person's devices; random, made with the profile.
     DeviceId, 8
 );

@@ -26,6 +26,6 @@ pub mod time;
 pub use envelope::{Envelope, EnvelopeError, EnvelopeHeader};
 pub use ids::{
     ChainId, DeviceId, EnvelopeId, IdentityKey, InstanceId, KeyId, MailboxKey, MessageId, Nonce,
-    PurgeHash, PurgeKey, SignedHash, StoreId,
+    PurgeHash, PurgeKey, RelayKey, SignedHash, StoreId,
 };
 pub use time::{MonoMillis, Now, UnixMillis};

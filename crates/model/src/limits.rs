@@ -45,6 +45,8 @@ pub const SEALING_SEED_KEPT: Duration = Duration::from_secs(16 * DAY);
 
 /// An invite's bytes.
 pub const INVITE_BYTES_MAX: usize = 250;
+/// An invite's text as a person pastes it, white space included.
+pub const INVITE_TEXT_BYTES_MAX: usize = 4096;
 /// Relays in an invite.
 pub const INVITE_RELAYS_MAX: usize = 2;
 /// A relay's host name in an invite or card.
@@ -67,6 +69,8 @@ pub const CARD_EXT_BYTES_MAX: usize = 1024;
 pub const CARD_AHEAD_MAX: Duration = Duration::from_secs(48 * 3600);
 /// Ids in one receipt.
 pub const RECEIPT_IDS_MAX: usize = 256;
+/// What a contact request says, in UTF-8 bytes.
+pub const REQUEST_TEXT_BYTES_MAX: usize = 1024;
 
 /// A discovery beacon's datagram.
 pub const BEACON_BYTES_MAX: usize = 64;
@@ -83,6 +87,10 @@ pub const HANDSHAKE_BYTES_MAX: usize = 512;
 pub const VERSIONS_MAX: usize = 16;
 /// A Noise record on a link, its length field not counted.
 pub const RECORD_BYTES_MAX: usize = 65_535;
+/// The plaintext of a Noise record on a link, as long as it can be.
+pub const RECORD_PLAINTEXT_BYTES_MAX: usize = RECORD_BYTES_MAX - 16;
+/// The plaintext of a Noise record on a link, as long as a node makes it.
+pub const RECORD_PLAINTEXT_BYTES_SENT: usize = 16 * 1024;
 /// A frame: type and body, the length field not counted.
 pub const FRAME_BYTES_MAX: usize = 128 * 1024;
 /// Everything that a peer may send before it is authenticated.
@@ -97,6 +105,10 @@ pub const PING_AFTER: Duration = Duration::from_secs(15);
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
 /// Two links of one peer younger than this are compared by instance id.
 pub const LINK_YOUNG: Duration = Duration::from_secs(5);
+/// Proofs in one `Mailboxes` frame.
+pub const MAILBOX_PROOFS_MAX: usize = 16;
+/// A stamp beside an envelope on the wire; those of version 1 have 16 bytes.
+pub const STAMP_BYTES_MAX: usize = 64;
 /// Unknown, non-critical frame bytes that a link may carry.
 pub const UNKNOWN_FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// Handshakes in progress at the listener, all sources together.

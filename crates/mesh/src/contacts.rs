@@ -1,0 +1,290 @@
+//! Who may talk to us.
+
+use tortalk_keys::card::Card;
+use tortalk_keys::name;
+use tortalk_model::entropy;
+use tortalk_model::limits::CARD_AHEAD_MAX;
+use tortalk_model::{ChainId, IdentityKey, Now, UnixMillis};
+
+use crate::input::LinkId;
+use crate::mesh::{CommandResult, Mesh, Step};
+use crate::read::Read;
+use crate::ready::{CommandError, Event, LinkAction, Outcome};
+use crate::write::{Contact, Standing, Write};
+use tortalk_wire::ByeReason;
+
+/// Somebody in the store, with what was parsed or learnt in this run.
+pub(crate) struct Known {
+    pub(crate) contact: Contact,
+    /// The parsed form of `contact.card`.
+    pub(crate) card: Option<Card>,
+    /// Their clock minus ours, as their last hello told.
+    pub(crate) clock_offset_ms: Option<i64>,
+}
+
+impl Known {
+    pub(crate) fn load(contact: Contact) -> (IdentityKey, Self) {
+        let identity = contact.identity;
+        (identity, Self::new(contact))
+    }
+
+    fn new(contact: Contact) -> Self {
+        // A card that no longer parses is as good as none: a new one will come.
+        let card = contact.card.as_deref().and_then(|bytes| Card::parse(bytes).ok());
+        Self { contact, card, clock_offset_ms: None }
+    }
+
+    /// The moment in this contact's clock, as far as it is known (GSP-22).
+    pub(crate) fn their_now(&self, now: Now) -> UnixMillis {
+        UnixMillis(now.wall.0.saturating_add_signed(self.clock_offset_ms.unwrap_or(0)))
+    }
+
+    /// Whether the standing and the newest card change with this one.
+    fn takes_card(&self, card: &Card, now: Now) -> bool {
+        let ahead = card.seq() > now.wall.saturating_add(CARD_AHEAD_MAX).0;
+        // req: IDN-46
+        if ahead {
+            return false;
+        }
+        self.card.as_ref().is_none_or(|held| card.supersedes(held))
+    }
+}
+
+impl Mesh {
+    pub(crate) fn is_accepted(&self, identity: &IdentityKey) -> bool {
+        self.standing(identity) == Some(Standing::Accepted)
+    }
+
+    pub(crate) fn is_blocked(&self, identity: &IdentityKey) -> bool {
+        self.standing(identity) == Some(Standing::Blocked)
+    }
+
+    fn standing(&self, identity: &IdentityKey) -> Option<Standing> {
+        self.contacts.get(identity).map(|known| known.contact.standing)
+    }
+
+    /// A contact as the machine sees it now.
+    pub fn contact(&self, identity: &IdentityKey) -> Option<&Contact> {
+        self.contacts.get(identity).map(|known| &known.contact)
+    }
+
+    pub(crate) fn add_contact<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: IdentityKey,
+        name: String,
+        card: Option<Card>,
+    ) -> Result<CommandResult, R::Error> {
+        if identity == self.me() {
+            return Ok(Err(CommandError::Yourself));
+        }
+        if let Err(error) = name::check(&name) {
+            return Ok(Err(error.into()));
+        }
+        let card = card.or_else(|| self.contact_card_from_links(&identity));
+        if self.contacts.contains_key(&identity) {
+            return self.accept_again(step, identity, name, card);
+        }
+        let name = self.name_for(&identity, name, card.as_ref());
+        let contact = Contact {
+            identity,
+            name,
+            standing: Standing::Accepted,
+            verified: false,
+            card: card.map(|card| card.as_bytes().to_vec()),
+            store_id: None,
+            chain_id: ChainId::from_bytes(entropy::array(&mut *self.entropy)),
+            next_counter: 1,
+            added_at: step.now.wall,
+        };
+        self.contacts.insert(identity, Known::new(contact));
+        self.contact_changed(step, &identity);
+        self.introduce_ourselves(step, &identity);
+        Ok(Ok(Outcome::Contact(identity)))
+    }
+
+    /// Adding somebody who is there already: unblocks, renames, takes the card.
+    fn accept_again<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: IdentityKey,
+        name: String,
+        card: Option<Card>,
+    ) -> Result<CommandResult, R::Error> {
+        let Some(known) = self.contacts.get_mut(&identity) else {
+            return Ok(Err(CommandError::NotAContact));
+        };
+        let was = known.contact.standing;
+        known.contact.standing = Standing::Accepted;
+        if !name.is_empty() {
+            known.contact.name = name;
+        }
+        self.contact_changed(step, &identity);
+        if was == Standing::Blocked {
+            self.introduce_ourselves(step, &identity);
+        }
+        if let Some(card) = card {
+            self.take_contact_card(step, &identity, card)?;
+        }
+        Ok(Ok(Outcome::Contact(identity)))
+    }
+
+    /// The user's name for somebody, or their own, or the start of their key.
+    fn name_for(&self, identity: &IdentityKey, wanted: String, card: Option<&Card>) -> String {
+        let from_links = || {
+            let mut cards = self.links.values().filter(|link| link.peer.identity == *identity);
+            cards.find_map(|link| link.card.as_ref()).map(|card| card.name().to_owned())
+        };
+        let short = || identity.to_string().chars().take(8).collect();
+        Some(wanted)
+            .filter(|name| !name.is_empty())
+            .or_else(|| card.map(|card| card.name().to_owned()))
+            .filter(|name| !name.is_empty())
+            .or_else(from_links)
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(short)
+    }
+
+    /// Shows a new contact who is linked what only contacts are shown.
+    fn introduce_ourselves<R: Read>(&mut self, step: &mut Step<'_, R>, identity: &IdentityKey) {
+        for id in self.links_with(identity) {
+            self.prove_mailboxes(step, id);
+            self.send_own_card(step, id, 0);
+        }
+    }
+
+    pub(crate) fn links_with(&self, identity: &IdentityKey) -> Vec<LinkId> {
+        let links = self.links.values().filter(|link| link.peer.identity == *identity);
+        links.map(|link| link.id).collect()
+    }
+
+    fn contact_card_from_links(&self, identity: &IdentityKey) -> Option<Card> {
+        let mut links = self.links.values().filter(|link| link.peer.identity == *identity);
+        links.find_map(|link| link.card.clone().filter(|card| card.contact().is_some()))
+    }
+
+    pub(crate) fn import_card<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        bytes: &[u8],
+        name: String,
+    ) -> Result<CommandResult, R::Error> {
+        let card = match Card::parse(bytes) {
+            Ok(card) => card,
+            Err(error) => return Ok(Err(CommandError::Card(error.to_string()))),
+        };
+        if card.contact().is_none() {
+            let reason = "it is a card for strangers".to_owned();
+            return Ok(Err(CommandError::Card(reason)));
+        }
+        let held = self.contacts.get(&card.identity()).and_then(|known| known.card.as_ref());
+        if held.is_some_and(|held| held.supersedes(&card)) {
+            return Ok(Err(CommandError::CardOutdated));
+        }
+        self.add_contact(step, card.identity(), name, Some(card))
+    }
+
+    /// A card came in a frame on a link.
+    pub(crate) fn peer_card<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        id: LinkId,
+        frame: &tortalk_wire::Card,
+    ) -> Result<(), R::Error> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        let identity = link.peer.identity;
+        // req: LIM-07
+        if !link.cards.take(step.now.mono) {
+            return Ok(());
+        }
+        let card = Card::parse(frame.card.as_slice()).ok();
+        let Some(card) = card.filter(|card| card.identity() == identity) else {
+            // req: GSP-11
+            self.protocol_fault(step, id);
+            return Ok(());
+        };
+        let for_contacts = card.contact().is_some();
+        let name = card.name().to_owned();
+        link.card = Some(card.clone());
+        step.ready.events.push(Event::PeerNamed { identity, name: name.clone() });
+        if self.is_accepted(&identity) {
+            if for_contacts {
+                self.take_contact_card(step, &identity, card)?;
+            }
+        } else if for_contacts {
+            step.ready.events.push(Event::WantsContact { identity, name });
+        }
+        Ok(())
+    }
+
+    /// Keeps a contact's card when it is the newest, and seals what waited for it.
+    pub(crate) fn take_contact_card<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: &IdentityKey,
+        card: Card,
+    ) -> Result<(), R::Error> {
+        let Some(known) = self.contacts.get_mut(identity) else { return Ok(()) };
+        if !known.takes_card(&card, step.now) {
+            return Ok(());
+        }
+        known.contact.card = Some(card.as_bytes().to_vec());
+        known.card = Some(card);
+        self.contact_changed(step, identity);
+        self.seal_waiting(step, identity)
+    }
+
+    pub(crate) fn contact_changed<R: Read>(&self, step: &mut Step<'_, R>, identity: &IdentityKey) {
+        if let Some(known) = self.contacts.get(identity) {
+            step.ready.writes.push(Write::PutContact(Box::new(known.contact.clone())));
+            step.ready.events.push(Event::ContactChanged(Box::new(known.contact.clone())));
+        }
+    }
+
+    pub(crate) fn rename<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: IdentityKey,
+        name: String,
+    ) -> CommandResult {
+        name::check(&name)?;
+        if name.is_empty() {
+            return Err(CommandError::NameEmpty);
+        }
+        let known = self.contacts.get_mut(&identity).ok_or(CommandError::NotAContact)?;
+        known.contact.name = name;
+        self.contact_changed(step, &identity);
+        Ok(Outcome::Contact(identity))
+    }
+
+    pub(crate) fn set_blocked<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: IdentityKey,
+        blocked: bool,
+    ) -> CommandResult {
+        let known = self.contacts.get_mut(&identity).ok_or(CommandError::NotAContact)?;
+        known.contact.standing = if blocked { Standing::Blocked } else { Standing::Accepted };
+        self.contact_changed(step, &identity);
+        if blocked {
+            for id in self.links_with(&identity) {
+                step.ready.links.push(LinkAction::Close(id, ByeReason::Policy));
+            }
+        } else {
+            self.introduce_ourselves(step, &identity);
+        }
+        Ok(Outcome::Contact(identity))
+    }
+
+    pub(crate) fn set_verified<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: IdentityKey,
+        verified: bool,
+    ) -> CommandResult {
+        let known = self.contacts.get_mut(&identity).ok_or(CommandError::NotAContact)?;
+        known.contact.verified = verified;
+        self.contact_changed(step, &identity);
+        Ok(Outcome::Contact(identity))
+    }
+}

@@ -1,0 +1,128 @@
+//! What we tell others about ourselves: the intro card and the contact card.
+
+use tortalk_keys::card::{Card, CardDraft, CardKind, ContactPart, MailboxKind, MailboxSigner, SealingKeyEntry};
+use tortalk_model::envelope;
+use tortalk_keys::name;
+use tortalk_wire::{CardBytes, Frame};
+
+use crate::input::LinkId;
+use crate::mesh::{CommandResult, Mesh, Step};
+use crate::read::Read;
+use crate::ready::{LinkAction, Outcome};
+use crate::write::Write;
+
+/// The newest own cards; both bear the same sequence.
+#[derive(Default)]
+pub(crate) struct OwnCards {
+    cards: Option<(Card, Card)>,
+}
+
+impl OwnCards {
+    pub(crate) fn load(stored: Option<(Vec<u8>, Vec<u8>)>) -> Self {
+        let parse = |bytes: Vec<u8>| Card::parse(&bytes).ok();
+        let cards =
+            stored.and_then(|(intro, contact)| Some((parse(intro)?, parse(contact)?)));
+        Self { cards }
+    }
+
+    pub(crate) fn seq(&self) -> u64 {
+        self.cards.as_ref().map_or(0, |(_, contact)| contact.seq())
+    }
+}
+
+impl Mesh {
+    /// Our card for contacts, once [`crate::Input::Started`] was handled.
+    pub fn own_contact_card(&self) -> Option<&Card> {
+        self.own_cards.cards.as_ref().map(|(_, contact)| contact)
+    }
+
+    /// Signs new cards when what they say has changed.
+    pub(crate) fn refresh_own_cards<R: Read>(&mut self, step: &mut Step<'_, R>) {
+        let newest = self.keyring.sealing.last().map(|key| key.secret.key_id());
+        let unchanged = self.own_cards.cards.as_ref().is_some_and(|(_, card)| {
+            let published = card.sealing_keys().iter().map(|key| envelope::key_id(&key.public[..])).max();
+            card.identity() == self.me() && card.name() == self.config.name && published == newest
+        });
+        if unchanged {
+            return;
+        }
+        // req: IDN-44
+        let seq = step.now.wall.0.max(self.own_cards.seq() + 1);
+        let (Some(intro), Some(contact)) =
+            (self.sign_card(CardKind::Intro, seq), self.sign_card(CardKind::Contact, seq))
+        else {
+            return;
+        };
+        step.ready.writes.push(Write::PutOwnCards {
+            intro: intro.as_bytes().to_vec(),
+            contact: contact.as_bytes().to_vec(),
+        });
+        self.own_cards.cards = Some((intro, contact));
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            self.send_own_card(step, id, 0);
+        }
+    }
+
+    fn sign_card(&self, kind: CardKind, seq: u64) -> Option<Card> {
+        let keys = &self.keyring;
+        let newest = keys.sealing.last()?;
+        let draft = CardDraft {
+            device_id: keys.device_id,
+            seq,
+            name: self.config.name.clone(),
+            sealing_keys: vec![SealingKeyEntry {
+                device_id: keys.device_id,
+                not_before: newest.not_before,
+                not_after: newest.not_after,
+                public: Box::new(newest.secret.public().as_bytes().try_into().ok()?),
+            }],
+            contact: match kind {
+                CardKind::Intro => None,
+                CardKind::Contact => Some(ContactPart {
+                    deposit_key: keys.deposit_key,
+                    read_key: keys.contact_read_key,
+                    relays: Vec::new(),
+                    onion: None,
+                }),
+            },
+            features: Vec::new(),
+            ext: Vec::new(),
+        };
+        let device_id = keys.device_id;
+        let signer = |kind, secret| MailboxSigner { kind, device_id, secret };
+        let mut mailboxes = vec![signer(MailboxKind::Intro, &keys.intro_mailbox)];
+        if kind == CardKind::Contact {
+            mailboxes.push(signer(MailboxKind::Contact, &keys.contact_mailbox));
+        }
+        Card::sign(draft, &keys.identity, &mailboxes).ok()
+    }
+
+    /// Sends the card that this peer may have, unless it has it already.
+    pub(crate) fn send_own_card<R: Read>(&self, step: &mut Step<'_, R>, id: LinkId, held: u64) {
+        let (Some(link), Some((intro, contact))) =
+            (self.links.get(&id), self.own_cards.cards.as_ref())
+        else {
+            return;
+        };
+        let accepted = self.is_accepted(&link.peer.identity);
+        // req: GSP-08
+        let card = if accepted { contact } else { intro };
+        // req: GSP-09
+        if accepted && held >= card.seq() {
+            return;
+        }
+        let card = CardBytes::try_from(card.as_bytes()).expect("a card is within its own limit");
+        step.ready.links.push(LinkAction::Send(id, Frame::Card(tortalk_wire::Card { card })));
+    }
+
+    pub(crate) fn set_own_name<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        new_name: String,
+    ) -> CommandResult {
+        name::check(&new_name)?;
+        self.config.name = new_name;
+        self.refresh_own_cards(step);
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,77 @@
+//! Telling senders what arrived: many ids in one receipt.
+
+use std::collections::BTreeMap;
+
+use tortalk_model::limits::RECEIPT_IDS_MAX;
+use tortalk_model::{ChainId, IdentityKey, Nonce, entropy};
+use tortalk_seal::{Body, Draft, ReceiptEntry, SignedMessage};
+
+use crate::mesh::{Mesh, Step};
+use crate::read::Read;
+use crate::write::{Purpose, Write};
+
+/// Receipts that wait for a contact's key; beyond that a duplicate brings them
+/// back.
+const WAITING_MAX: usize = 4096;
+
+/// Receipts that are due, by whom they are for.
+#[derive(Default)]
+pub(crate) struct Receipts {
+    due: BTreeMap<IdentityKey, Vec<ReceiptEntry>>,
+}
+
+impl Receipts {
+    pub(crate) fn add(&mut self, to: IdentityKey, entry: ReceiptEntry) {
+        let entries = self.due.entry(to).or_default();
+        if entries.len() < WAITING_MAX && !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+}
+
+impl Mesh {
+    /// Seals everything that is due, each contact's receipts together.
+    pub(crate) fn make_receipts<R: Read>(&mut self, step: &mut Step<'_, R>) {
+        for (contact, entries) in core::mem::take(&mut self.receipts.due) {
+            for chunk in entries.chunks(RECEIPT_IDS_MAX) {
+                let made = self.make_receipt(step, &contact, chunk);
+                if !made && self.is_accepted(&contact) {
+                    for entry in chunk {
+                        self.receipts.add(contact, *entry);
+                    }
+                }
+            }
+        }
+    }
+
+    fn make_receipt<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        contact: &IdentityKey,
+        entries: &[ReceiptEntry],
+    ) -> bool {
+        // req: DLV-07
+        if !self.is_accepted(contact) {
+            return false;
+        }
+        let draft = Draft {
+            audience: *contact,
+            device_id: self.keyring.device_id,
+            nonce: Nonce::from_bytes(entropy::array(&mut *self.entropy)),
+            sent_at: step.now.wall,
+            chain_id: ChainId::from_bytes([0; 8]),
+            counter: 0,
+            body: Body::Receipt(entries.to_vec()),
+        };
+        let Ok(signed) = SignedMessage::sign(&self.keyring.identity, draft) else { return false };
+        let Some(held) = self.seal_to_contact(step, contact, &signed, Purpose::Receipt) else {
+            return false;
+        };
+        let at = step.now.wall;
+        for &ReceiptEntry { message_id, kind, .. } in entries {
+            step.ready.writes.push(Write::ReceiptMade { message_id, kind, at });
+        }
+        self.hold(step, held);
+        true
+    }
+}

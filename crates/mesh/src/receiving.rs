@@ -1,0 +1,290 @@
+//! Taking an envelope in: every check of spec/gossip.md section 6, in its order.
+
+use tortalk_model::envelope::Envelope;
+use tortalk_model::IdentityKey;
+use tortalk_model::hash::{self, label};
+use tortalk_seal::{Body, OpenedMessage, ReceiptEntry, ReceiptKind, open};
+use tortalk_wire::{Ack, AckResult, Frame, Msg, RefusalReason};
+
+use crate::delivery::DeliveryState;
+use crate::input::LinkId;
+use crate::mesh::{CommandResult, Mesh, Step};
+use crate::read::Read;
+use crate::ready::{CommandError, Event, LinkAction, Outcome};
+use crate::sending::remember_until;
+use crate::write::{Evidence, IncomingMessage, Write};
+use tortalk_keys::card::Card;
+use tortalk_model::MessageId;
+use tortalk_model::limits::RECEIPT_AGAIN_AFTER;
+
+/// Malformed envelopes that a link may bring before it is closed.
+const MALFORMED_MAX: u32 = 8;
+/// What a peer whose budget of openings is used up is told to wait.
+const BUSY_RETRY_AFTER_S: u32 = 1;
+
+/// What was decided about an envelope, before anything is said.
+struct Verdict {
+    result: AckResult,
+    retry_after_s: u32,
+}
+
+impl Verdict {
+    const STORED: Self = Self { result: AckResult::Stored, retry_after_s: 0 };
+    const DUPLICATE: Self = Self { result: AckResult::Duplicate, retry_after_s: 0 };
+
+    const fn refused(reason: RefusalReason) -> Self {
+        Self { result: AckResult::Refused(reason), retry_after_s: 0 }
+    }
+}
+
+impl Mesh {
+    /// An envelope came in on a link. Its acknowledgement is made ready together
+    /// with the writes that it speaks of.
+    pub(crate) fn receive<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        id: LinkId,
+        msg: Msg,
+    ) -> Result<(), R::Error> {
+        let bytes = msg.envelope.into_vec();
+        let envelope_id = Envelope::id_of(&bytes);
+        let verdict = match Envelope::parse(bytes) {
+            Ok(envelope) => self.take_in(step, id, &envelope)?,
+            // req: GSP-23
+            Err(_) => self.malformed(step, id),
+        };
+        let ack = Ack {
+            id: envelope_id,
+            result: verdict.result,
+            retry_after_s: verdict.retry_after_s,
+            now: step.now.wall,
+        };
+        step.ready.links.push(LinkAction::Send(id, Frame::Ack(ack)));
+        Ok(())
+    }
+
+    fn malformed<R: Read>(&mut self, step: &mut Step<'_, R>, id: LinkId) -> Verdict {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.malformed += 1;
+            // req: LIM-08
+            if link.malformed > MALFORMED_MAX {
+                self.protocol_fault(step, id);
+            }
+        }
+        Verdict::refused(RefusalReason::Malformed)
+    }
+
+    fn take_in<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        id: LinkId,
+        envelope: &Envelope,
+    ) -> Result<Verdict, R::Error> {
+        let Some(peer) = self.links.get(&id).map(|link| link.peer.identity) else {
+            return Ok(Verdict::refused(RefusalReason::Busy));
+        };
+        let mailbox = envelope.header().mailbox;
+        let ours = mailbox == self.keyring.contact_mailbox.public()
+            || mailbox == self.keyring.intro_mailbox.public();
+        // req: GSP-24
+        if !ours {
+            return Ok(Verdict::refused(RefusalReason::NotForMe));
+        }
+        let seen = step.store.seen(&envelope.id())?;
+        let accepted = self.is_accepted(&peer);
+        // req: GSP-25
+        if seen && !accepted {
+            return Ok(Verdict::DUPLICATE);
+        }
+        // req: LIM-09
+        if !accepted && !self.may_open_for(id, step) {
+            let busy = Verdict::refused(RefusalReason::Busy);
+            return Ok(Verdict { retry_after_s: BUSY_RETRY_AFTER_S, ..busy });
+        }
+        let keyring = self.keyring.clone();
+        let Some(secret) = keyring.sealing_secret(envelope.header().key_id) else {
+            return Ok(Verdict::refused(RefusalReason::UnknownKey));
+        };
+        let Ok(opened) = open(envelope, secret, &self.me()) else {
+            return Ok(self.malformed(step, id));
+        };
+        // The sender of the words, not the one who brought them, has to be a
+        // contact; who is none, or is blocked, sees no difference to a mailbox
+        // that does not exist.
+        // req: GSP-26
+        if !self.is_accepted(&opened.sender()) {
+            return Ok(Verdict::refused(RefusalReason::NotForMe));
+        }
+        let verdict = self.deliver(step, &opened)?;
+        if seen {
+            return Ok(Verdict::DUPLICATE);
+        }
+        let until = remember_until(envelope.header().expires_at, step.now.wall);
+        step.ready.writes.push(Write::Seen { envelope_id: envelope.id(), until });
+        Ok(verdict)
+    }
+
+    fn may_open_for<R: Read>(&mut self, id: LinkId, step: &Step<'_, R>) -> bool {
+        let now = step.now.mono;
+        let link_allows = self.links.get_mut(&id).is_some_and(|link| link.opens.take(now));
+        link_allows && self.strangers_opens.take(now)
+    }
+
+    fn deliver<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        opened: &OpenedMessage,
+    ) -> Result<Verdict, R::Error> {
+        match opened.body() {
+            Body::Receipt(entries) => self.take_receipts(step, opened, entries)?,
+            Body::Card { card } | Body::ContactAccept { card } => {
+                self.take_sealed_card(step, &opened.sender(), card)?;
+            }
+            Body::ContactRequest { card, .. } => {
+                self.take_sealed_card(step, &opened.sender(), card)?;
+                self.confirm(opened);
+            }
+            Body::ResendRequest(_) => {}
+            Body::Text(_) | Body::Unknown { .. } => return self.store_message(step, opened),
+        }
+        Ok(Verdict::STORED)
+    }
+
+    fn store_message<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        opened: &OpenedMessage,
+    ) -> Result<Verdict, R::Error> {
+        // req: GSP-27
+        if let Some(known) = step.store.incoming(&opened.message_id())? {
+            let waited = known.receipt_at.is_none_or(|at| {
+                step.now.wall >= at.saturating_add(RECEIPT_AGAIN_AFTER) || step.now.wall < at
+            });
+            let same = known.signed_hash == opened.signed_hash();
+            // req: DLV-09
+            if waited && same {
+                self.confirm(opened);
+            }
+            return Ok(Verdict::DUPLICATE);
+        }
+        let message = IncomingMessage {
+            message_id: opened.message_id(),
+            contact: opened.sender(),
+            signed_hash: opened.signed_hash(),
+            sent_at: opened.sent_at(),
+            received_at: step.now.wall,
+            chain_id: opened.chain_id(),
+            counter: opened.counter(),
+            body: opened.body().clone(),
+            receipt_at: None,
+            read: false,
+        };
+        step.ready.writes.push(Write::PutIncoming(Box::new(message.clone())));
+        step.ready.events.push(Event::Received(Box::new(message)));
+        if opened.body().wants_receipt() {
+            self.confirm(opened);
+        }
+        Ok(Verdict::STORED)
+    }
+
+    /// Notes that the sender is to have a receipt; made at the end of the batch.
+    fn confirm(&mut self, opened: &OpenedMessage) {
+        let entry = ReceiptEntry {
+            message_id: opened.message_id(),
+            signed_hash: opened.signed_hash(),
+            kind: ReceiptKind::Delivered,
+        };
+        self.receipts.add(opened.sender(), entry);
+    }
+
+    fn take_sealed_card<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        sender: &IdentityKey,
+        card: &[u8],
+    ) -> Result<(), R::Error> {
+        let card = Card::parse(card).ok().filter(|card| card.identity() == *sender);
+        match card.filter(|card| card.contact().is_some()) {
+            Some(card) => self.take_contact_card(step, sender, card),
+            None => Ok(()),
+        }
+    }
+
+    fn take_receipts<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        opened: &OpenedMessage,
+        entries: &[ReceiptEntry],
+    ) -> Result<(), R::Error> {
+        for entry in entries {
+            let Some(mut message) = step.store.outgoing(&entry.message_id)? else { continue };
+            let hash = hash::labelled(label::SIGNED_HASH, &[&message.signed]);
+            // A receipt of anybody but the recipient, or for other words, is no
+            // evidence.
+            // req: DLV-05
+            if message.contact != opened.sender() {
+                continue;
+            }
+            // req: DLV-06
+            if hash != *entry.signed_hash.as_bytes() {
+                continue;
+            }
+            let before = DeliveryState::of(&message);
+            let mut proof = opened.bytes().to_vec();
+            proof.extend_from_slice(opened.signature().as_bytes());
+            let evidence = Evidence::Receipt { kind: entry.kind, at: step.now.wall, proof };
+            message.evidence.push(evidence.clone());
+            let state = DeliveryState::of(&message);
+            if state == before {
+                continue;
+            }
+            let message_id = entry.message_id;
+            step.ready.writes.push(Write::AddEvidence { message_id, evidence });
+            self.stop_trying(step, &message);
+            self.state_changed(step, message_id, message.contact, state);
+        }
+        Ok(())
+    }
+
+    /// The peer opens the answer to our pull; `count` is a bound, `End` decides.
+    pub(crate) fn push<R: Read>(&mut self, step: &mut Step<'_, R>, id: LinkId, count: u32) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let already_open = link.push_open.replace(count).is_some();
+        // req: GSP-13
+        if already_open {
+            self.protocol_fault(step, id);
+        }
+    }
+
+    /// The peer has answered our pull.
+    pub(crate) fn end<R: Read>(&mut self, step: &mut Step<'_, R>, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let was_open = link.push_open.take().is_some();
+        // req: GSP-14
+        if !was_open {
+            self.protocol_fault(step, id);
+        }
+    }
+
+    pub(crate) fn mark_read<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        message_id: MessageId,
+    ) -> Result<CommandResult, R::Error> {
+        let Some(message) = step.store.incoming(&message_id)? else {
+            return Ok(Err(CommandError::NoSuchMessage));
+        };
+        if message.read {
+            return Ok(Ok(Outcome::Done));
+        }
+        step.ready.writes.push(Write::MarkRead(message_id));
+        // req: DLV-10
+        if self.config.read_receipts {
+            let kind = ReceiptKind::Read;
+            let signed_hash = message.signed_hash;
+            self.receipts.add(message.contact, ReceiptEntry { message_id, signed_hash, kind });
+        }
+        Ok(Ok(Outcome::Done))
+    }
+}
+

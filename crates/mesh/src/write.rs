@@ -1,0 +1,237 @@
+//! What the machine wants to be durable.
+
+use tortalk_model::envelope::Envelope;
+use tortalk_model::{
+    ChainId, EnvelopeId, IdentityKey, MessageId, PurgeKey, SignedHash, StoreId, UnixMillis,
+};
+use tortalk_seal::{Body, ReceiptKind};
+
+/// One change of the store; the changes of a [`crate::Ready`] are applied in order.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Insert or replace a contact, by its identity.
+    PutContact(Box<Contact>),
+    /// Our own signed cards and the sequence they bear.
+    PutOwnCards {
+        /// For strangers.
+        intro: Vec<u8>,
+        /// For contacts.
+        contact: Vec<u8>,
+    },
+    /// A message that the user wrote.
+    PutOutgoing(Box<OutgoingMessage>),
+    /// An envelope to hand over.
+    PutEnvelope(Box<HeldEnvelope>),
+    /// The outgoing message is sealed in this envelope from now on; the envelope
+    /// that held it before, if any, is dropped by a write of its own.
+    SealedIn {
+        /// The message.
+        message_id: MessageId,
+        /// Its envelope, which is held.
+        envelope_id: EnvelopeId,
+    },
+    /// Forget an envelope: nobody needs it from us any more.
+    DropEnvelope(EnvelopeId),
+    /// A peer has said that it stored this envelope; it is not handed over again.
+    HandedOver {
+        /// Who said so.
+        peer: IdentityKey,
+        /// What.
+        envelope_id: EnvelopeId,
+    },
+    /// Forget what this peer has stored: its store is another one now.
+    ForgetHandedOver {
+        /// Who.
+        peer: IdentityKey,
+    },
+    /// Forget that this peer has this envelope, so that it is handed over again.
+    HandOverAgain {
+        /// Who.
+        peer: IdentityKey,
+        /// What.
+        envelope_id: EnvelopeId,
+    },
+    /// Evidence for an outgoing message's state; the same evidence twice is once.
+    AddEvidence {
+        /// The message.
+        message_id: MessageId,
+        /// What is known.
+        evidence: Evidence,
+    },
+    /// When to try an outgoing message again, or never.
+    NextTry {
+        /// The message.
+        message_id: MessageId,
+        /// Tries so far.
+        attempts: u32,
+        /// The next one, by our clock.
+        at: Option<UnixMillis>,
+    },
+    /// A message for us.
+    PutIncoming(Box<IncomingMessage>),
+    /// Our receipt for an incoming message was made at this time.
+    ReceiptMade {
+        /// The incoming message.
+        message_id: MessageId,
+        /// What it says.
+        kind: ReceiptKind,
+        /// By our clock.
+        at: UnixMillis,
+    },
+    /// This envelope has been dealt with; an [`Write::Expire`] past `until` forgets
+    /// that.
+    Seen {
+        /// The envelope.
+        envelope_id: EnvelopeId,
+        /// By our clock.
+        until: UnixMillis,
+    },
+    /// The user has seen this incoming message.
+    MarkRead(MessageId),
+    /// Forget what has expired: seen envelopes and held receipts past this time.
+    /// An envelope that holds a message stays until the message is sealed again
+    /// or done with.
+    Expire {
+        /// By our clock, tolerance already taken off.
+        before: UnixMillis,
+    },
+}
+
+/// How we stand with somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A contact: mail is exchanged, both ways, once they have accepted us too.
+    Accepted,
+    /// Nothing of theirs comes in and nothing goes out.
+    Blocked,
+}
+
+/// Somebody whom the user has dealt with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Who.
+    pub identity: IdentityKey,
+    /// What the user calls them; never empty.
+    pub name: String,
+    /// How we stand with them.
+    pub standing: Standing,
+    /// Whether the user has compared the safety number.
+    pub verified: bool,
+    /// Their newest contact card, signature checked before it got here.
+    pub card: Option<Vec<u8>>,
+    /// The last store that they showed.
+    pub store_id: Option<StoreId>,
+    /// Our chain of numbered messages to them.
+    pub chain_id: ChainId,
+    /// The number of the next message in it.
+    pub next_counter: u64,
+    /// By our clock.
+    pub added_at: UnixMillis,
+}
+
+/// A message that the user wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingMessage {
+    /// Its name.
+    pub message_id: MessageId,
+    /// For whom.
+    pub contact: IdentityKey,
+    /// The signed bytes, kept so that the message can be sealed again.
+    pub signed: Vec<u8>,
+    /// The signature over them.
+    pub signature: [u8; 64],
+    /// The text as it is shown and searched.
+    pub text: String,
+    /// By our clock; also `sent_at` in the signed bytes.
+    pub written_at: UnixMillis,
+    /// The envelope that holds it, unless it waits for a key.
+    pub envelope_id: Option<EnvelopeId>,
+    /// Tries so far.
+    pub attempts: u32,
+    /// When it is tried again, by our clock.
+    pub next_try: Option<UnixMillis>,
+    /// Everything that is known about its way, oldest first.
+    pub evidence: Vec<Evidence>,
+}
+
+/// One piece of evidence about an outgoing message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// A peer acknowledged that it has stored the envelope.
+    Handed {
+        /// Which peer.
+        peer: IdentityKey,
+        /// By our clock.
+        at: UnixMillis,
+    },
+    /// The recipient's sealed and signed receipt.
+    Receipt {
+        /// What it says.
+        kind: ReceiptKind,
+        /// When it came, by our clock.
+        at: UnixMillis,
+        /// The receipt's signed bytes and signature: proof to ourselves later.
+        proof: Vec<u8>,
+    },
+    /// The user gave up on it.
+    Cancelled {
+        /// By our clock.
+        at: UnixMillis,
+    },
+    /// Everything was tried until the limit.
+    GaveUp {
+        /// By our clock.
+        at: UnixMillis,
+    },
+}
+
+/// Why an envelope is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It holds a message of ours.
+    Message(MessageId),
+    /// It holds receipts of ours.
+    Receipt,
+}
+
+/// An envelope that is to be handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldEnvelope {
+    /// The immutable bytes with their id.
+    pub envelope: Envelope,
+    /// For whom.
+    pub contact: IdentityKey,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// log₂ of the copies that may still be made.
+    pub ttl: u8,
+    /// Proof for a relay that a contact sent it; 16 bytes, or empty.
+    pub stamp: Vec<u8>,
+    /// The key that makes holders forget it.
+    pub purge_key: PurgeKey,
+}
+
+/// A message for us.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IncomingMessage {
+    /// Its name.
+    pub message_id: MessageId,
+    /// Who wrote it, proved by signature.
+    pub contact: IdentityKey,
+    /// What receipts for it carry.
+    pub signed_hash: SignedHash,
+    /// When it was written, by the sender's clock.
+    pub sent_at: UnixMillis,
+    /// When it was stored here, by our clock.
+    pub received_at: UnixMillis,
+    /// The sender's chain.
+    pub chain_id: ChainId,
+    /// Its number in that chain.
+    pub counter: u64,
+    /// What it says.
+    pub body: Body,
+    /// When our last receipt for it was made.
+    pub receipt_at: Option<UnixMillis>,
+    /// Whether the user has seen it.
+    pub read: bool,
+}

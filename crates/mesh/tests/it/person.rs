@@ -1,0 +1,168 @@
+//! One node: keys, machine and store, driven as a driver has to drive them.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tortalk_keys::{IdentitySecret, MailboxSecret};
+use tortalk_mesh::{
+    Answer, Command, CommandError, Dial, Event, Input, Keyring, LinkAction, Mesh, MeshConfig,
+    Outcome, Ready, RequestId, SealingKey, Visibility,
+};
+use tortalk_model::entropy::Entropy;
+use tortalk_model::{DeviceId, IdentityKey, InstanceId, Now, UnixMillis};
+use tortalk_seal::SealingSecret;
+use tortalk_store::Store;
+use tortalk_store::vault::ProfileKey;
+use tortalk_testkit::Seeded;
+
+pub(crate) const WEEK_MS: u64 = 7 * 24 * 3_600_000;
+/// Where the virtual wall clocks start.
+pub(crate) const START_MS: u64 = 1_800_000_000_000;
+
+pub(crate) struct Person {
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) instance_id: InstanceId,
+    pub(crate) mesh: Mesh,
+    pub(crate) store: Store,
+    pub(crate) events: Vec<Event>,
+    pub(crate) dials: Vec<Dial>,
+    pub(crate) beacons: u32,
+    /// This person's wall clock minus the world's, in milliseconds.
+    pub(crate) clock_offset_ms: i64,
+    pub(crate) config: MeshConfig,
+    key: ProfileKey,
+    seed: u64,
+    starts: u64,
+    requests: u64,
+    dir: TempDir,
+}
+
+impl Person {
+    pub(crate) fn new(name: &str, seed: u64) -> Self {
+        Self::with_visibility(name, seed, Visibility::Everyone)
+    }
+
+    pub(crate) fn with_visibility(name: &str, seed: u64, visibility: Visibility) -> Self {
+        let mut random = Seeded::new(seed);
+        let dir = TempDir::new().expect("a temporary folder");
+        let key = ProfileKey::from_bytes(random.bytes());
+        let store = Store::create(
+            &dir.path().join("store.sqlite"),
+            key.clone(),
+            Box::new(Seeded::new(seed ^ 1 << 40)),
+        )
+        .expect("a new store");
+        let keyring = Arc::new(Keyring {
+            identity: Arc::new(IdentitySecret::from_seed(random.bytes())),
+            device_id: DeviceId::from_bytes(random.bytes()),
+            store_id: store.store_id(),
+            intro_mailbox: MailboxSecret::from_seed(random.bytes()),
+            contact_mailbox: MailboxSecret::from_seed(random.bytes()),
+            sealing: vec![SealingKey {
+                secret: SealingSecret::from_seed(random.bytes()),
+                not_before: UnixMillis(START_MS - 3_600_000),
+                not_after: UnixMillis(START_MS - 3_600_000 + 4 * WEEK_MS),
+            }],
+            deposit_key: random.bytes(),
+            intro_read_key: random.bytes(),
+            contact_read_key: random.bytes(),
+        });
+        let instance_id = InstanceId::from_bytes(random.bytes());
+        let config =
+            MeshConfig { name: name.to_owned(), visibility, read_receipts: false, instance_id };
+        let mesh = machine(&keyring, &config, seed, 0, &store);
+        Self {
+            keyring,
+            instance_id,
+            mesh,
+            store,
+            events: Vec::new(),
+            dials: Vec::new(),
+            beacons: 0,
+            clock_offset_ms: 0,
+            config,
+            key,
+            seed,
+            starts: 0,
+            requests: 0,
+            dir,
+        }
+    }
+
+    pub(crate) fn identity(&self) -> IdentityKey {
+        self.keyring.identity.public()
+    }
+
+    pub(crate) fn set_read_receipts(&mut self, on: bool) {
+        self.config.read_receipts = on;
+        self.mesh = machine(&self.keyring, &self.config, self.seed, 99, &self.store);
+    }
+
+    /// Ends the process and starts it again: machine and store come from disk.
+    pub(crate) fn restart(&mut self) {
+        self.starts += 1;
+        let path = self.dir.path().join("store.sqlite");
+        let entropy = Box::new(Seeded::new(self.seed ^ self.starts << 48));
+        self.store = Store::open(&path, self.key.clone(), entropy).expect("its own store");
+        self.mesh = machine(&self.keyring, &self.config, self.seed, self.starts, &self.store);
+    }
+
+    /// Deals with a batch of inputs in one transaction, and returns what is to be
+    /// done to links after the commit.
+    pub(crate) fn step(&mut self, inputs: Vec<Input>, now: Now) -> (Vec<LinkAction>, Vec<Answer>) {
+        let wall = UnixMillis(now.wall.0.saturating_add_signed(self.clock_offset_ms));
+        let now = Now { wall, ..now };
+        self.store.begin().expect("a transaction");
+        let mut all = Ready::default();
+        for input in inputs {
+            let ready = self.mesh.handle(input, now, &self.store).expect("a readable store");
+            self.store.apply(&ready.writes).expect("a writable store");
+            all.merge(ready);
+        }
+        let ready = self.mesh.settle(now, &self.store).expect("a readable store");
+        self.store.apply(&ready.writes).expect("a writable store");
+        all.merge(ready);
+        self.store.commit().expect("a commit");
+        self.events.extend(all.events);
+        self.dials.extend(all.dials);
+        self.beacons += u32::from(all.beacon);
+        (all.links, all.answers)
+    }
+
+    /// A command and its outcome, with what it does to links.
+    pub(crate) fn command(
+        &mut self,
+        command: Command,
+        now: Now,
+    ) -> (Result<Outcome, CommandError>, Vec<LinkAction>) {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        let (links, mut answers) = self.step(vec![Input::Command(request, command)], now);
+        let answer = answers.pop().expect("every command is answered");
+        assert!(answers.is_empty() && answer.request == request);
+        (answer.outcome, links)
+    }
+
+    /// The texts received so far, as events told them.
+    pub(crate) fn received(&self) -> Vec<String> {
+        let texts = self.events.iter().filter_map(|event| match event {
+            Event::Received(message) => match &message.body {
+                tortalk_seal::Body::Text(text) => Some(text.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        texts.collect()
+    }
+}
+
+fn machine(
+    keyring: &Arc<Keyring>,
+    config: &MeshConfig,
+    seed: u64,
+    starts: u64,
+    store: &Store,
+) -> Mesh {
+    let entropy = Box::new(Seeded::new(seed ^ 7 << 32 ^ starts << 20));
+    Mesh::new(keyring.clone(), config.clone(), entropy, store).expect("a readable store")
+}
