@@ -3,7 +3,6 @@
 use tortalk_keys::card::Card;
 use tortalk_keys::name;
 use tortalk_model::entropy;
-use tortalk_model::limits::CARD_AHEAD_MAX;
 use tortalk_model::{ChainId, IdentityKey, Now, UnixMillis};
 
 use crate::input::LinkId;
@@ -41,9 +40,8 @@ impl Known {
 
     /// Whether the standing and the newest card change with this one.
     fn takes_card(&self, card: &Card, now: Now) -> bool {
-        let ahead = card.seq() > now.wall.saturating_add(CARD_AHEAD_MAX).0;
         // req: IDN-46
-        if ahead {
+        if card.is_ahead_of(now.wall) {
             return false;
         }
         self.card.as_ref().is_none_or(|held| card.supersedes(held))

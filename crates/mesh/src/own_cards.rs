@@ -2,7 +2,7 @@
 
 use tortalk_keys::card::{Card, CardDraft, CardKind, ContactPart, MailboxKind, MailboxSigner, SealingKeyEntry};
 use tortalk_model::envelope;
-use tortalk_keys::name;
+use tortalk_keys::{card, name};
 use tortalk_wire::{CardBytes, Frame};
 
 use crate::input::LinkId;
@@ -47,7 +47,8 @@ impl Mesh {
             return;
         }
         // req: IDN-44
-        let seq = step.now.wall.0.max(self.own_cards.seq() + 1);
+        let last = self.own_cards.cards.as_ref().map(|(_, contact)| contact.seq());
+        let seq = card::next_seq(last, step.now.wall);
         let (Some(intro), Some(contact)) =
             (self.sign_card(CardKind::Intro, seq), self.sign_card(CardKind::Contact, seq))
         else {

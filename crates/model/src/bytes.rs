@@ -125,6 +125,7 @@ impl<'a> Reader<'a> {
     /// As [`Reader::bytes8`].
     pub fn count8(&mut self, field: &'static str, limit: usize) -> Result<usize, LayoutError> {
         let found = usize::from(self.u8(field)?);
+        // req: CNV-05
         if found > limit {
             return Err(LayoutError::TooLong { field, found, limit });
         }
@@ -155,6 +156,7 @@ impl<'a> Reader<'a> {
         found: usize,
         limit: usize,
     ) -> Result<&'a [u8], LayoutError> {
+        // req: CNV-05
         if found > limit {
             return Err(LayoutError::TooLong { field, found, limit });
         }
