@@ -37,7 +37,8 @@ impl DeliveryState {
                 |evidence| matches!(evidence, Evidence::Receipt { kind, .. } if *kind == wanted),
             )
         };
-        let peers = message.evidence.iter().filter(|e| matches!(e, Evidence::Handed { .. })).count();
+        let peers =
+            message.evidence.iter().filter(|e| matches!(e, Evidence::Handed { .. })).count();
         if has(ReceiptKind::Read) {
             Self::Read
         } else if has(ReceiptKind::Delivered) {

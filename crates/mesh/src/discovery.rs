@@ -4,13 +4,13 @@
 //! [`Dials`] nothing of beacons. A beacon is an untrusted hint; all that it can
 //! cause is one bounded dial to the address that it came from.
 
-use std::collections::{BTreeMap, BTreeSet};
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tortalk_model::{InstanceId, MonoMillis};
 use tortalk_model::entropy::{self, Entropy};
 use tortalk_model::limits::{DIAL_INTERVAL, DIALS_IN_FLIGHT_MAX};
+use tortalk_model::{InstanceId, MonoMillis};
 
 use crate::ready::Dial;
 

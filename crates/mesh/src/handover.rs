@@ -22,9 +22,9 @@ impl Mesh {
     /// otherwise a link that comes, or has room later, takes it from the store.
     pub(crate) fn offer<R: Read>(&mut self, step: &mut Step<'_, R>, held: &HeldEnvelope) {
         let mut links = self.links.values_mut();
-        let Some(link) = links.find(|link| {
-            link.peer.identity == held.contact && link.takes_envelopes()
-        }) else {
+        let Some(link) =
+            links.find(|link| link.peer.identity == held.contact && link.takes_envelopes())
+        else {
             return;
         };
         let len = held.envelope.as_bytes().len();
@@ -123,9 +123,7 @@ impl Mesh {
         let Some((purpose, len)) = link.unacked.remove(&ack.id) else { return Ok(()) };
         link.unacked_bytes -= len;
         match ack.result {
-            AckResult::Stored | AckResult::Duplicate => {
-                self.handed(step, peer, ack.id, purpose)
-            }
+            AckResult::Stored | AckResult::Duplicate => self.handed(step, peer, ack.id, purpose),
             AckResult::Refused(reason) => self.refused(step, id, ack, purpose, reason),
         }
     }
@@ -178,7 +176,7 @@ impl Mesh {
             (RefusalReason::UnknownKey, Purpose::Message(message_id)) => {
                 self.seal_to_newer_key(step, &message_id)?;
             }
-            // A receipt is never sealed again (DLV-08).
+            // A receipt is never sealed again (DLV-14).
             (RefusalReason::UnknownKey | RefusalReason::Malformed, Purpose::Receipt) => {
                 step.ready.writes.push(Write::DropEnvelope(ack.id));
             }

@@ -5,15 +5,14 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use tortalk_keys::link_auth::Role;
 use tortalk_keys::card::Card;
+use tortalk_keys::link_auth::Role;
 use tortalk_keys::mailbox_proof;
 use tortalk_model::limits::{
-    LINK_YOUNG, MAILBOX_PROOFS_MAX, STRANGER_LINKS_MAX, STRANGER_OPENS_PER_S, UNACKED_BYTES_MAX, UNACKED_ENVELOPES_MAX,
+    LINK_YOUNG, MAILBOX_PROOFS_MAX, STRANGER_LINKS_MAX, STRANGER_OPENS_PER_S, UNACKED_BYTES_MAX,
+    UNACKED_ENVELOPES_MAX,
 };
-use tortalk_model::{
-    EnvelopeId, IdentityKey, InstanceId, MailboxKey, MonoMillis, Now, StoreId,
-};
+use tortalk_model::{EnvelopeId, IdentityKey, InstanceId, MailboxKey, MonoMillis, Now, StoreId};
 use tortalk_wire::{ByeReason, FeatureBytes, Frame, Hello, MailboxProof, Mailboxes};
 
 use crate::budget::Budget;
@@ -24,8 +23,7 @@ use crate::ready::{Event, LinkAction};
 use crate::write::{Purpose, Write};
 
 /// Envelopes that we let a peer hand over before we acknowledge any.
-const WINDOW: NonZeroU16 =
-    NonZeroU16::new(UNACKED_ENVELOPES_MAX as u16).expect("256 is not zero");
+const WINDOW: NonZeroU16 = NonZeroU16::new(UNACKED_ENVELOPES_MAX as u16).expect("256 is not zero");
 /// A duplicate finishes what is unacknowledged within this time.
 const RETIRE_MAX: Duration = Duration::from_secs(5);
 /// A clock that differs by more than this is shown to the user.
@@ -195,11 +193,8 @@ impl Mesh {
             self.beacons.neighbourhood_changed(step.now.mono);
         }
         self.prove_mailboxes(step, id);
-        let card_seq = self
-            .contacts
-            .get(&identity)
-            .and_then(|known| known.card.as_ref())
-            .map_or(0, Card::seq);
+        let card_seq =
+            self.contacts.get(&identity).and_then(|known| known.card.as_ref()).map_or(0, Card::seq);
         let hello = Hello {
             features: FeatureBytes::default(),
             store_id: self.keyring.store_id,
@@ -247,7 +242,7 @@ impl Mesh {
         None
     }
 
-    /// Keeps one of two links with the same device of the same person (GSP-05).
+    /// Keeps one of two links with the same device of the same person (GSP-05, GSP-34).
     fn retire_duplicate(&mut self, now: MonoMillis, new: LinkId) {
         let own = self.config.instance_id;
         let Some(newest) = self.links.get(&new) else { return };
@@ -449,9 +444,7 @@ impl Mesh {
         for link in self.links.values() {
             let stays = match visibility {
                 Visibility::Everyone => true,
-                Visibility::Contacts | Visibility::Nobody => {
-                    self.is_accepted(&link.peer.identity)
-                }
+                Visibility::Contacts | Visibility::Nobody => self.is_accepted(&link.peer.identity),
             };
             if !stays {
                 step.ready.links.push(LinkAction::Close(link.id, ByeReason::Policy));

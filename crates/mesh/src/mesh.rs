@@ -182,8 +182,7 @@ impl Mesh {
         self.wake_links(step.now.mono);
         if step.now.mono >= self.next_expiry {
             self.next_expiry = MonoMillis(step.now.mono.0.saturating_add(3_600_000));
-            let before =
-                step.now.wall.saturating_sub(tortalk_model::limits::EXPIRY_TOLERANCE);
+            let before = step.now.wall.saturating_sub(tortalk_model::limits::EXPIRY_TOLERANCE);
             step.ready.writes.push(Write::Expire { before });
         }
         self.try_again(step)

@@ -1,8 +1,10 @@
 //! What we tell others about ourselves: the intro card and the contact card.
 
-use tortalk_keys::card::{Card, CardDraft, CardKind, ContactPart, MailboxKind, MailboxSigner, SealingKeyEntry};
-use tortalk_model::envelope;
+use tortalk_keys::card::{
+    Card, CardDraft, CardKind, ContactPart, MailboxKind, MailboxSigner, SealingKeyEntry,
+};
 use tortalk_keys::{card, name};
+use tortalk_model::envelope;
 use tortalk_wire::{CardBytes, Frame};
 
 use crate::input::LinkId;
@@ -20,8 +22,7 @@ pub(crate) struct OwnCards {
 impl OwnCards {
     pub(crate) fn load(stored: Option<(Vec<u8>, Vec<u8>)>) -> Self {
         let parse = |bytes: Vec<u8>| Card::parse(&bytes).ok();
-        let cards =
-            stored.and_then(|(intro, contact)| Some((parse(intro)?, parse(contact)?)));
+        let cards = stored.and_then(|(intro, contact)| Some((parse(intro)?, parse(contact)?)));
         Self { cards }
     }
 
@@ -40,7 +41,8 @@ impl Mesh {
     pub(crate) fn refresh_own_cards<R: Read>(&mut self, step: &mut Step<'_, R>) {
         let newest = self.keyring.sealing.last().map(|key| key.secret.key_id());
         let unchanged = self.own_cards.cards.as_ref().is_some_and(|(_, card)| {
-            let published = card.sealing_keys().iter().map(|key| envelope::key_id(&key.public[..])).max();
+            let published =
+                card.sealing_keys().iter().map(|key| envelope::key_id(&key.public[..])).max();
             card.identity() == self.me() && card.name() == self.config.name && published == newest
         });
         if unchanged {

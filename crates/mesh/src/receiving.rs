@@ -1,7 +1,7 @@
 //! Taking an envelope in: every check of spec/gossip.md section 6, in its order.
 
-use tortalk_model::envelope::Envelope;
 use tortalk_model::IdentityKey;
+use tortalk_model::envelope::Envelope;
 use tortalk_model::hash::{self, label};
 use tortalk_seal::{Body, OpenedMessage, ReceiptEntry, ReceiptKind, open};
 use tortalk_wire::{Ack, AckResult, Frame, Msg, RefusalReason};
@@ -92,7 +92,7 @@ impl Mesh {
         }
         let seen = step.store.seen(&envelope.id())?;
         let accepted = self.is_accepted(&peer);
-        // req: GSP-25
+        // req: GSP-36
         if seen && !accepted {
             return Ok(Verdict::DUPLICATE);
         }
@@ -116,6 +116,7 @@ impl Mesh {
             return Ok(Verdict::refused(RefusalReason::NotForMe));
         }
         let verdict = self.deliver(step, &opened)?;
+        // req: GSP-25
         if seen {
             return Ok(Verdict::DUPLICATE);
         }
@@ -287,4 +288,3 @@ impl Mesh {
         Ok(Ok(Outcome::Done))
     }
 }
-

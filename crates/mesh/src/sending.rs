@@ -187,12 +187,9 @@ impl Mesh {
 
     fn newest_key_is_another<R: Read>(&self, step: &Step<'_, R>, held: &HeldEnvelope) -> bool {
         let Some(known) = self.contacts.get(&held.contact) else { return false };
-        let newest = known
-            .card
-            .as_ref()
-            .and_then(|card| card.newest_sealing_key(known.their_now(step.now)));
-        newest
-            .is_some_and(|entry| key_id(&entry.public[..]) != held.envelope.header().key_id)
+        let newest =
+            known.card.as_ref().and_then(|card| card.newest_sealing_key(known.their_now(step.now)));
+        newest.is_some_and(|entry| key_id(&entry.public[..]) != held.envelope.header().key_id)
     }
 
     /// Tries again what has had no receipt for long (GSP-19).
@@ -241,9 +238,9 @@ impl Mesh {
             Some(id) => step.store.envelope(&id)?,
             None => None,
         };
-        let fresh = held.as_ref().filter(|held| {
-            now < replace_at(held) && !self.newest_key_is_another(step, held)
-        });
+        let fresh = held
+            .as_ref()
+            .filter(|held| now < replace_at(held) && !self.newest_key_is_another(step, held));
         match fresh {
             Some(held) => {
                 let envelope_id = held.envelope.id();

@@ -86,7 +86,8 @@ fn strangers_see_names_and_nothing_else() {
     let add = tortalk_mesh::Command::AddContact { identity, name: String::new() };
     world.command(0, add).expect("a contact");
     world.run();
-    let asked = |event: &Event| matches!(event, Event::WantsContact { name, .. } if name == "alice");
+    let asked =
+        |event: &Event| matches!(event, Event::WantsContact { name, .. } if name == "alice");
     assert!(world.people[1].events.iter().any(asked));
     let id = world.send(0, 1, "too early");
     world.run();

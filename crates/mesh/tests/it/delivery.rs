@@ -59,9 +59,10 @@ fn each_state_has_its_evidence_and_survives_a_restart() {
     stage.person.restart();
     assert_eq!(state(&stage.person, &id), DeliveryState::Read);
     let stored = stage.person.store.outgoing(&id).expect("readable").expect("ours");
-    let proofs = stored.evidence.iter().filter(
-        |evidence| matches!(evidence, Evidence::Receipt { proof, .. } if proof.len() > 64),
-    );
+    let proofs = stored
+        .evidence
+        .iter()
+        .filter(|evidence| matches!(evidence, Evidence::Receipt { proof, .. } if proof.len() > 64));
     assert_eq!(proofs.count(), 2, "both receipts, with their signatures");
 }
 
@@ -118,17 +119,15 @@ fn who_is_no_contact_any_more_gets_no_receipt() {
         Frame::Msg(Msg { ttl: 0, stamp: tortalk_wire::StampBytes::default(), envelope: bytes })
     };
     let block = Command::SetBlocked { identity, blocked: true };
-    let inputs = vec![
-        Input::Frame { link, frame: msg },
-        Input::Command(tortalk_mesh::RequestId(77), block),
-    ];
+    let inputs =
+        vec![Input::Frame { link, frame: msg }, Input::Command(tortalk_mesh::RequestId(77), block)];
     let (actions, _) = stage.person.step(inputs, stage.now);
     assert!(handed(&actions).is_empty());
     let pending = stage.person.store.pending_for(&identity, None, 9).expect("readable");
     assert!(pending.is_empty());
 }
 
-// req: DLV-08
+// req: DLV-08, DLV-14
 #[test]
 fn a_receipt_is_neither_answered_nor_sealed_again() {
     let mut puppet = Puppet::new(1);

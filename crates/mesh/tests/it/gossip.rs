@@ -41,7 +41,7 @@ fn whoever_is_blocked_is_not_let_in() {
     assert_eq!(actions, [LinkAction::Drop(link)], "not a byte, not even who we are");
 }
 
-// req: GSP-05
+// req: GSP-05, GSP-34
 #[test]
 fn of_two_young_links_the_lower_initiator_stays_and_of_others_the_newer() {
     for (theirs, first_role, first_stays) in [
@@ -53,11 +53,16 @@ fn of_two_young_links_the_lower_initiator_stays_and_of_others_the_newer() {
         let mut stage = Stage::new();
         let mut puppet = Puppet::new(1);
         puppet.instance_id = InstanceId::from_bytes(theirs);
-        let other_role = if first_role == Role::Responder { Role::Initiator } else { Role::Responder };
+        let other_role =
+            if first_role == Role::Responder { Role::Initiator } else { Role::Responder };
         let (first, _) = stage.link(&puppet, first_role);
         let (second, actions) = stage.link(&puppet, other_role);
         let loser = if first_stays { second } else { first };
-        assert_eq!(closed(&actions, loser), Some(ByeReason::Duplicate), "{theirs:?} {first_role:?}");
+        assert_eq!(
+            closed(&actions, loser),
+            Some(ByeReason::Duplicate),
+            "{theirs:?} {first_role:?}"
+        );
     }
     let mut stage = Stage::new();
     let mut puppet = Puppet::new(1);
@@ -75,7 +80,8 @@ fn of_two_young_links_the_lower_initiator_stays_and_of_others_the_newer() {
 #[test]
 fn a_proof_of_another_handshake_role_or_key_closes_the_link() {
     let puppet = Puppet::new(1);
-    let signed = |role, hash: &[u8; 64]| *mailbox_proof::sign(&puppet.contact, role, hash).as_bytes();
+    let signed =
+        |role, hash: &[u8; 64]| *mailbox_proof::sign(&puppet.contact, role, hash).as_bytes();
     let mailbox = puppet.contact.public();
     let good = MailboxProof { mailbox, signature: signed(Role::Initiator, &HASH) };
     let bad = [
@@ -139,7 +145,7 @@ fn a_contact_with_a_new_store_gets_everything_again() {
     assert_eq!(handed(&stage.frame(link, Frame::Pull)).len(), 1, "another store has not");
 }
 
-// req: GSP-12
+// req: GSP-12, GSP-35
 #[test]
 fn nothing_is_handed_over_without_a_pull_and_a_proof() {
     let puppet = Puppet::new(1);
@@ -170,12 +176,13 @@ fn a_pull_is_answered_by_push_messages_and_end() {
     stage.frame(link, puppet.proofs(Role::Initiator));
     let actions = stage.frame(link, Frame::Pull);
     let kinds: Vec<&Frame> = frames(&actions).collect();
-    assert!(matches!(kinds[..], [
-        Frame::Push(Push { count: 2 }),
-        Frame::Msg(_),
-        Frame::Msg(_),
-        Frame::End,
-    ]), "{kinds:?}");
+    assert!(
+        matches!(
+            kinds[..],
+            [Frame::Push(Push { count: 2 }), Frame::Msg(_), Frame::Msg(_), Frame::End,]
+        ),
+        "{kinds:?}"
+    );
 }
 
 // req: GSP-13, GSP-14

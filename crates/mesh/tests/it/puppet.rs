@@ -113,8 +113,7 @@ impl Stage {
     }
 
     pub(crate) fn send_text(&mut self, to: &Puppet, text: &str) -> Vec<LinkAction> {
-        let command =
-            Command::SendText { to: to.identity.public(), text: text.to_owned() };
+        let command = Command::SendText { to: to.identity.public(), text: text.to_owned() };
         let (outcome, actions) = self.person.command(command, self.now);
         outcome.expect("a text that can be sent");
         actions

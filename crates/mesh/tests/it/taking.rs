@@ -92,7 +92,7 @@ fn an_envelope_is_dealt_with_once_even_after_a_restart() {
     assert_eq!(stage.person.received(), ["hello"]);
 }
 
-// req: GSP-25, LIM-09
+// req: LIM-09
 #[test]
 fn strangers_have_a_budget_of_openings() {
     let mut puppet = Puppet::new(1);
@@ -129,6 +129,21 @@ fn all_strangers_together_have_a_budget_too() {
         }
     }
     assert_eq!(opened, 64);
+}
+
+// req: GSP-36
+#[test]
+fn a_stranger_who_brings_what_is_known_does_not_make_us_open_it() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    let message = puppet.text(&stage.person, "hello");
+    let envelope = puppet.seal(&stage.person, &message);
+    assert_eq!(stage.hand_over(link, envelope.as_bytes()).result, AckResult::Stored);
+    let (link, _) = stage.link(&Puppet::new(2), Role::Responder);
+    for _ in 0..20 {
+        // More than the budget of openings: none of it is used.
+        assert_eq!(stage.hand_over(link, envelope.as_bytes()).result, AckResult::Duplicate);
+    }
 }
 
 // req: GSP-29
@@ -202,7 +217,9 @@ fn nothing_for_oneself_is_refused_because_of_time() {
     let mut puppet = Puppet::new(1);
     let (mut stage, link) = Stage::with_contact(&puppet);
     let key = stage.person.keyring.sealing[0].secret.public().clone();
-    for (i, expires_at) in [0, START_MS - 60 * WEEK_MS, START_MS + 500 * WEEK_MS].into_iter().enumerate() {
+    for (i, expires_at) in
+        [0, START_MS - 60 * WEEK_MS, START_MS + 500 * WEEK_MS].into_iter().enumerate()
+    {
         let message = puppet.text(&stage.person, &format!("{i}"));
         let envelope = puppet.seal_to(&stage.person, &message, &key, UnixMillis(expires_at));
         assert_eq!(stage.hand_over(link, envelope.as_bytes()).result, AckResult::Stored);
@@ -290,6 +307,10 @@ fn a_frame_on_a_link_that_is_gone_does_nothing() {
     let (mut stage, link) = Stage::with_contact(&puppet);
     stage.feed(Input::LinkDown { link });
     assert!(stage.frame(link, Frame::Pull).is_empty());
-    assert!(stage.frame(link, crate::puppet::ack(EnvelopeId::from_bytes([0; 32]), AckResult::Stored)).is_empty());
+    assert!(
+        stage
+            .frame(link, crate::puppet::ack(EnvelopeId::from_bytes([0; 32]), AckResult::Stored))
+            .is_empty()
+    );
     assert!(handed(&stage.send_text(&puppet, "waits")).is_empty());
 }

@@ -48,8 +48,7 @@ impl World {
 
     pub(crate) fn of(people: Vec<Person>) -> Self {
         let now = Now { wall: UnixMillis(START_MS), mono: MonoMillis(1000) };
-        let mut world =
-            Self { people, now, cables: BTreeMap::new(), next_cable: 1, bytes: 0 };
+        let mut world = Self { people, now, cables: BTreeMap::new(), next_cable: 1, bytes: 0 };
         for person in 0..world.people.len() {
             world.feed(person, vec![Input::Started, Input::AddressUp]);
         }
