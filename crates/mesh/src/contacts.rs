@@ -95,7 +95,9 @@ impl Mesh {
             next_counter: 1,
             added_at: step.now.wall,
         };
-        self.contacts.insert(identity, Known::new(contact));
+        let mut links = self.links.values().filter(|link| link.peer.identity == identity);
+        let clock_offset_ms = links.find_map(|link| link.clock_offset_ms);
+        self.contacts.insert(identity, Known { clock_offset_ms, ..Known::new(contact) });
         self.contact_changed(step, &identity);
         self.introduce_ourselves(step, &identity);
         Ok(Ok(Outcome::Contact(identity)))

@@ -11,6 +11,7 @@ use crate::input::LinkId;
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::ready::LinkAction;
+use crate::sending::wait_after;
 use crate::write::{Evidence, HeldEnvelope, Purpose, Write};
 
 /// A refusal without a hint, or with one beyond reason, waits this long.
@@ -150,8 +151,9 @@ impl Mesh {
         let first = !message.evidence.iter().any(
             |evidence| matches!(evidence, Evidence::Handed { peer: other, .. } if *other == peer),
         );
-        let at = step.now.wall.saturating_add(Duration::from_secs(3600));
         let attempts = message.attempts;
+        // req: GSP-19
+        let at = step.now.wall.saturating_add(wait_after(attempts));
         self.note_due(Some(at));
         step.ready.writes.push(Write::NextTry { message_id, attempts, at: Some(at) });
         if first {

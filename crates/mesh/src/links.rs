@@ -50,6 +50,8 @@ pub(crate) struct Link {
     up_at: MonoMillis,
     /// Mailboxes whose keys the peer has proved to hold.
     pub(crate) proved: Vec<MailboxKey>,
+    /// The peer's clock minus ours, in milliseconds, by its hello.
+    pub(crate) clock_offset_ms: Option<i64>,
     /// The peer's newest card seen on this link, whatever its kind.
     pub(crate) card: Option<Card>,
     /// Cards of strangers cost signatures to check.
@@ -93,6 +95,7 @@ impl Link {
             address,
             up_at: now.mono,
             proved: Vec::new(),
+            clock_offset_ms: None,
             card: None,
             cards: Budget::per_second(2),
             opens: Budget::per_second(STRANGER_OPENS_PER_S),
@@ -358,8 +361,9 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         let identity = link.peer.identity;
         link.unacked_max = UNACKED_ENVELOPES_MAX.min(usize::from(hello.unacked_max.get()));
-        self.send_own_card(step, id, hello.your_card_seq);
         let offset_ms = clock_offset(hello, step.now);
+        link.clock_offset_ms = Some(offset_ms);
+        self.send_own_card(step, id, hello.your_card_seq);
         let Some(known) = self.contacts.get_mut(&identity) else { return Ok(()) };
         if known.contact.standing != crate::write::Standing::Accepted {
             return Ok(());

@@ -22,7 +22,7 @@ const TRIES_PER_TICK: usize = 256;
 const LIFE_LEFT_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// How long after a try that brought no receipt the next one follows (GSP-19).
-const fn wait_after(attempts: u32) -> Duration {
+pub(crate) const fn wait_after(attempts: u32) -> Duration {
     const HOUR: u64 = 3600;
     Duration::from_secs(match attempts {
         0 => HOUR,
