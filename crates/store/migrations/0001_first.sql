@@ -1,0 +1,95 @@
+-- The tables of a profile's database.
+--
+-- Every `sealed` column is a byte layout of src/rows.rs under the profile key
+-- (src/vault.rs). Its associated data are the table and the other columns of
+-- its row, as src/cell.rs draws them, so no sealed value opens in another row
+-- or beside changed columns. What stands in clear is named here with its reason.
+-- Times in clear are unix milliseconds and stand there to be compared.
+
+-- What exists once.
+CREATE TABLE meta (
+    name   TEXT PRIMARY KEY,  -- 'store' or 'cards': which thing this is
+    sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Everybody who is named anywhere. Other tables say only the number.
+CREATE TABLE person (
+    id     INTEGER PRIMARY KEY,
+    tag    BLOB NOT NULL UNIQUE,  -- keyed hash of the identity: found, not shown
+    sealed BLOB NOT NULL          -- the identity
+) STRICT;
+
+-- Contacts, in the order in which they were added.
+CREATE TABLE contact (
+    id     INTEGER PRIMARY KEY,
+    person INTEGER NOT NULL UNIQUE REFERENCES person,  -- to find and replace it
+    sealed BLOB NOT NULL
+) STRICT;
+
+-- The part of messages that never changes, both ways, in the order in which
+-- they were stored. No row is ever deleted: ids are remembered for ever.
+CREATE TABLE message (
+    id         INTEGER PRIMARY KEY,
+    person     INTEGER NOT NULL REFERENCES person,  -- one conversation's page
+    direction  INTEGER NOT NULL CHECK (direction IN (0, 1)),  -- 0 to us, 1 from us
+    shown      INTEGER NOT NULL CHECK (shown IN (0, 1)),  -- 1: people see it
+    message_id BLOB NOT NULL,  -- a hash that includes a random nonce: shows nobody
+    sealed     BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX message_by_id ON message (message_id, direction);
+CREATE INDEX message_of ON message (person, id) WHERE shown = 1;
+
+-- What changes about a message from us.
+CREATE TABLE outgoing (
+    message     INTEGER PRIMARY KEY REFERENCES message,
+    waiting_for INTEGER REFERENCES person,  -- whose key it waits for, if it does
+    retry_at    INTEGER,  -- when it is due; none once there is a receipt
+    sealed      BLOB NOT NULL
+) STRICT;
+CREATE INDEX outgoing_waiting ON outgoing (waiting_for, message)
+    WHERE waiting_for IS NOT NULL;
+CREATE INDEX outgoing_due ON outgoing (retry_at, message)
+    WHERE retry_at IS NOT NULL;
+
+-- What changes about a message to us.
+CREATE TABLE incoming (
+    message     INTEGER PRIMARY KEY REFERENCES message,
+    unread_from INTEGER REFERENCES person,  -- whose unread message it is, if it is one
+    sealed      BLOB NOT NULL
+) STRICT;
+CREATE INDEX incoming_unread ON incoming (unread_from) WHERE unread_from IS NOT NULL;
+
+-- What is known about the way of messages from us, oldest first.
+CREATE TABLE evidence (
+    id      INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL REFERENCES outgoing,
+    tag     BLOB NOT NULL,  -- keyed hash of what makes it the same evidence
+    sealed  BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX evidence_of ON evidence (message, tag);
+
+-- Envelopes to be handed over, in the order in which they were made.
+CREATE TABLE envelope (
+    id          INTEGER PRIMARY KEY,
+    envelope_id BLOB NOT NULL UNIQUE,  -- the hash of bytes that strangers may see
+    person      INTEGER NOT NULL REFERENCES person,  -- for whom
+    pending     INTEGER NOT NULL CHECK (pending IN (0, 1)),  -- 0: `handed` to that person
+    forget_at   INTEGER,  -- expiry, where it is forgotten for that alone
+    sealed      BLOB NOT NULL
+) STRICT;
+CREATE INDEX envelope_pending ON envelope (person, pending, id);
+CREATE INDEX envelope_expiry ON envelope (forget_at) WHERE forget_at IS NOT NULL;
+
+-- Who has said that they stored an envelope that is held here.
+CREATE TABLE handed (
+    envelope INTEGER NOT NULL REFERENCES envelope ON DELETE CASCADE,
+    peer     INTEGER NOT NULL REFERENCES person,
+    PRIMARY KEY (envelope, peer)
+) STRICT, WITHOUT ROWID;
+
+-- Envelopes from others that have been dealt with.
+CREATE TABLE seen (
+    envelope_id BLOB PRIMARY KEY,  -- as in `envelope`
+    until       INTEGER NOT NULL   -- when that may be forgotten
+) STRICT, WITHOUT ROWID;
+CREATE INDEX seen_until ON seen (until);

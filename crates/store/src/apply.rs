@@ -1,0 +1,361 @@
+//! Carrying out the machine's writes.
+
+use tortalk_mesh::{
+    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Write,
+};
+use tortalk_model::{EnvelopeId, IdentityKey, MessageId, UnixMillis};
+use tortalk_seal::Body;
+
+use crate::cell::{Place, Table};
+use crate::error::StoreError;
+use crate::messages::{Direction, envelope_place, incoming_place, message_place, outgoing_place};
+use crate::rows::{self, IncomingState, OutgoingState};
+use crate::search::Entry;
+use crate::store::{CARDS, Store};
+
+impl Store {
+    /// Applies writes, in order, to the open transaction.
+    ///
+    /// A message that is there already stays as it is. A write about a message or
+    /// an envelope that is not there changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NoTransaction`] without [`Store::begin`]; any other error
+    /// means that the transaction can only be rolled back.
+    pub fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        self.change(|store| writes.iter().try_for_each(|write| store.apply_one(write)))
+    }
+
+    fn apply_one(&mut self, write: &Write) -> Result<(), StoreError> {
+        match write {
+            Write::PutContact(contact) => self.put_contact(contact),
+            Write::PutOwnCards { intro, contact } => {
+                self.put_meta(CARDS, &rows::cards(intro, contact))
+            }
+            Write::PutOutgoing(message) => self.put_outgoing(message),
+            Write::PutEnvelope(held) => self.put_envelope(held),
+            Write::SealedIn { message_id, envelope_id } => {
+                self.change_outgoing(message_id, |state| state.envelope_id = Some(*envelope_id))
+            }
+            Write::DropEnvelope(id) => self.drop_envelope(id),
+            Write::HandedOver { peer, envelope_id } => self.handed_over(peer, envelope_id),
+            Write::ForgetHandedOver { peer } => self.forget_handed_over(peer),
+            Write::HandOverAgain { peer, envelope_id } => self.hand_over_again(peer, envelope_id),
+            Write::AddEvidence { message_id, evidence } => self.add_evidence(message_id, evidence),
+            Write::NextTry { message_id, attempts, at } => {
+                self.change_outgoing(message_id, |state| {
+                    state.attempts = *attempts;
+                    state.next_try = *at;
+                })
+            }
+            Write::PutIncoming(message) => self.put_incoming(message),
+            Write::ReceiptMade { message_id, kind: _, at } => {
+                self.change_incoming(message_id, |state| state.receipt_at = Some(*at))
+            }
+            Write::Seen { envelope_id, until } => self.see(envelope_id, *until),
+            Write::MarkRead(message_id) => {
+                self.change_incoming(message_id, |state| state.read = true)
+            }
+            Write::Expire { before } => self.expire(*before),
+        }
+    }
+
+    fn put_contact(&mut self, contact: &Contact) -> Result<(), StoreError> {
+        let person = self.db.number_person(&contact.identity, &mut *self.entropy)?;
+        let known =
+            self.db.row("SELECT id FROM contact WHERE person = ?1", [person], |row| row.get(0))?;
+        let id = match known {
+            Some(id) => id,
+            None => self.db.next_id("SELECT ifnull(max(id), 0) + 1 FROM contact")?,
+        };
+        let place = Place::new(Table::Contact, id).number(person);
+        let sealed = place.seal(&self.db.key, &mut *self.entropy, &rows::contact(contact));
+        self.db.execute(
+            "INSERT INTO contact (id, person, sealed) VALUES (?1, ?2, ?3)
+             ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed",
+            (id, person, sealed),
+        )?;
+        Ok(())
+    }
+
+    fn put_outgoing(&mut self, message: &OutgoingMessage) -> Result<(), StoreError> {
+        if self.db.message_row(&message.message_id, Direction::Outgoing)?.is_some() {
+            return Ok(());
+        }
+        let (row, person) = self.put_message(
+            &message.contact,
+            Direction::Outgoing,
+            Some(&message.text),
+            &message.message_id,
+            &rows::outgoing(message),
+        )?;
+        let state = OutgoingState {
+            envelope_id: message.envelope_id,
+            attempts: message.attempts,
+            next_try: message.next_try,
+            receipted: message.evidence.iter().any(is_receipt),
+        };
+        self.put_outgoing_state(row, person, &state)?;
+        for evidence in &message.evidence {
+            self.put_evidence(row, &message.message_id, evidence)?;
+        }
+        Ok(())
+    }
+
+    fn put_incoming(&mut self, message: &IncomingMessage) -> Result<(), StoreError> {
+        if self.db.message_row(&message.message_id, Direction::Incoming)?.is_some() {
+            return Ok(());
+        }
+        let (row, person) = self.put_message(
+            &message.contact,
+            Direction::Incoming,
+            shown_text(&message.body),
+            &message.message_id,
+            &rows::incoming(message)?,
+        )?;
+        let state = IncomingState { receipt_at: message.receipt_at, read: message.read };
+        let unread_from = (shown_text(&message.body).is_some() && !message.read).then_some(person);
+        self.put_incoming_state(row, unread_from, &state)
+    }
+
+    /// Puts down the part of a message that never changes. `text` is what people
+    /// see of it; none if they never see it.
+    fn put_message(
+        &mut self,
+        contact: &IdentityKey,
+        direction: Direction,
+        text: Option<&str>,
+        message_id: &MessageId,
+        plaintext: &[u8],
+    ) -> Result<(i64, i64), StoreError> {
+        let person = self.db.number_person(contact, &mut *self.entropy)?;
+        let row = self.db.next_id("SELECT ifnull(max(id), 0) + 1 FROM message")?;
+        let shown = i64::from(text.is_some());
+        let place = message_place(row, person, direction, shown, message_id);
+        let sealed = place.seal(&self.db.key, &mut *self.entropy, plaintext);
+        self.db.execute(
+            "INSERT INTO message (id, person, direction, shown, message_id, sealed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (row, person, direction as i64, shown, message_id.as_bytes(), sealed),
+        )?;
+        if let Some(text) = text {
+            self.index.add(Entry { row, person }, text);
+        }
+        Ok((row, person))
+    }
+
+    fn change_outgoing(
+        &mut self,
+        message_id: &MessageId,
+        change: impl FnOnce(&mut OutgoingState),
+    ) -> Result<(), StoreError> {
+        let found = self.db.message_row(message_id, Direction::Outgoing)?;
+        let Some((row, person)) = found else { return Ok(()) };
+        let before = self.db.outgoing_state(row)?;
+        let mut state = before.clone();
+        change(&mut state);
+        if state == before {
+            return Ok(());
+        }
+        self.put_outgoing_state(row, person, &state)
+    }
+
+    fn put_outgoing_state(
+        &mut self,
+        row: i64,
+        person: i64,
+        state: &OutgoingState,
+    ) -> Result<(), StoreError> {
+        let waiting_for = state.envelope_id.is_none().then_some(person);
+        let retry_at = state.next_try.filter(|_| !state.receipted).map(column_of_time);
+        let place = outgoing_place(row, waiting_for, retry_at);
+        let sealed = place.seal(&self.db.key, &mut *self.entropy, &rows::outgoing_state(state));
+        self.db.execute(
+            "INSERT INTO outgoing (message, waiting_for, retry_at, sealed)
+             VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (message) DO UPDATE SET waiting_for = excluded.waiting_for,
+                retry_at = excluded.retry_at, sealed = excluded.sealed",
+            (row, waiting_for, retry_at, sealed),
+        )?;
+        Ok(())
+    }
+
+    fn change_incoming(
+        &mut self,
+        message_id: &MessageId,
+        change: impl FnOnce(&mut IncomingState),
+    ) -> Result<(), StoreError> {
+        let found = self.db.message_row(message_id, Direction::Incoming)?;
+        let Some((row, _)) = found else { return Ok(()) };
+        let (unread_from, before) = self.db.incoming_state(row)?;
+        let mut state = before.clone();
+        change(&mut state);
+        if state == before {
+            return Ok(());
+        }
+        self.put_incoming_state(row, unread_from.filter(|_| !state.read), &state)
+    }
+
+    fn put_incoming_state(
+        &mut self,
+        row: i64,
+        unread_from: Option<i64>,
+        state: &IncomingState,
+    ) -> Result<(), StoreError> {
+        let place = incoming_place(row, unread_from);
+        let sealed = place.seal(&self.db.key, &mut *self.entropy, &rows::incoming_state(state));
+        self.db.execute(
+            "INSERT INTO incoming (message, unread_from, sealed) VALUES (?1, ?2, ?3)
+             ON CONFLICT (message) DO UPDATE SET unread_from = excluded.unread_from,
+                sealed = excluded.sealed",
+            (row, unread_from, sealed),
+        )?;
+        Ok(())
+    }
+
+    fn add_evidence(
+        &mut self,
+        message_id: &MessageId,
+        evidence: &Evidence,
+    ) -> Result<(), StoreError> {
+        let found = self.db.message_row(message_id, Direction::Outgoing)?;
+        let Some((row, _)) = found else { return Ok(()) };
+        self.put_evidence(row, message_id, evidence)?;
+        if is_receipt(evidence) {
+            self.change_outgoing(message_id, |state| state.receipted = true)?;
+        }
+        Ok(())
+    }
+
+    fn put_evidence(
+        &mut self,
+        message: i64,
+        message_id: &MessageId,
+        evidence: &Evidence,
+    ) -> Result<(), StoreError> {
+        let sameness = rows::evidence_sameness(message_id, evidence);
+        let tag = self.db.key.tag("store/evidence", &sameness);
+        let known = self.db.row(
+            "SELECT 1 FROM evidence WHERE message = ?1 AND tag = ?2",
+            (message, tag),
+            |_| Ok(()),
+        )?;
+        if known.is_some() {
+            return Ok(());
+        }
+        let id = self.db.next_id("SELECT ifnull(max(id), 0) + 1 FROM evidence")?;
+        let place = Place::new(Table::Evidence, id).number(message).bytes(&tag);
+        let sealed = place.seal(&self.db.key, &mut *self.entropy, &rows::evidence(evidence));
+        self.db.execute(
+            "INSERT INTO evidence (id, message, tag, sealed) VALUES (?1, ?2, ?3, ?4)",
+            (id, message, tag, sealed),
+        )?;
+        Ok(())
+    }
+
+    /// Inserts an envelope, or replaces what is known about one: it keeps its
+    /// place in the order, and who has stored it.
+    fn put_envelope(&mut self, held: &HeldEnvelope) -> Result<(), StoreError> {
+        let person = self.db.number_person(&held.contact, &mut *self.entropy)?;
+        let envelope_id = held.envelope.id();
+        let id = match self.db.envelope_row(&envelope_id)? {
+            Some(id) => id,
+            None => self.db.next_id("SELECT ifnull(max(id), 0) + 1 FROM envelope")?,
+        };
+        let forget_at = match held.purpose {
+            // The machine seals the message again, and drops this one then.
+            Purpose::Message(_) => None,
+            Purpose::Receipt => Some(column_of_time(held.envelope.header().expires_at)),
+        };
+        let place = envelope_place(id, &envelope_id, person, forget_at);
+        let sealed = place.seal(&self.db.key, &mut *self.entropy, &rows::envelope(held));
+        self.db.execute(
+            "INSERT INTO envelope (id, envelope_id, person, pending, forget_at, sealed)
+             VALUES (?1, ?2, ?3,
+                NOT EXISTS (SELECT 1 FROM handed WHERE envelope = ?1 AND peer = ?3), ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET person = excluded.person,
+                pending = excluded.pending, forget_at = excluded.forget_at,
+                sealed = excluded.sealed",
+            (id, envelope_id.as_bytes(), person, forget_at, sealed),
+        )?;
+        Ok(())
+    }
+
+    fn drop_envelope(&self, id: &EnvelopeId) -> Result<(), StoreError> {
+        self.db.execute("DELETE FROM envelope WHERE envelope_id = ?1", [id.as_bytes()])?;
+        Ok(())
+    }
+
+    fn handed_over(&mut self, peer: &IdentityKey, id: &EnvelopeId) -> Result<(), StoreError> {
+        let Some(envelope) = self.db.envelope_row(id)? else { return Ok(()) };
+        let peer = self.db.number_person(peer, &mut *self.entropy)?;
+        self.db.execute(
+            "INSERT INTO handed (envelope, peer) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            (envelope, peer),
+        )?;
+        self.db.execute(
+            "UPDATE envelope SET pending = 0 WHERE id = ?1 AND person = ?2",
+            (envelope, peer),
+        )?;
+        Ok(())
+    }
+
+    fn hand_over_again(&self, peer: &IdentityKey, id: &EnvelopeId) -> Result<(), StoreError> {
+        let Some(envelope) = self.db.envelope_row(id)? else { return Ok(()) };
+        let Some(peer) = self.db.person(peer)? else { return Ok(()) };
+        self.db
+            .execute("DELETE FROM handed WHERE envelope = ?1 AND peer = ?2", (envelope, peer))?;
+        self.db.execute(
+            "UPDATE envelope SET pending = 1 WHERE id = ?1 AND person = ?2",
+            (envelope, peer),
+        )?;
+        Ok(())
+    }
+
+    fn forget_handed_over(&self, peer: &IdentityKey) -> Result<(), StoreError> {
+        let Some(peer) = self.db.person(peer)? else { return Ok(()) };
+        self.db.execute("DELETE FROM handed WHERE peer = ?1", [peer])?;
+        self.db
+            .execute("UPDATE envelope SET pending = 1 WHERE person = ?1 AND pending = 0", [peer])?;
+        Ok(())
+    }
+
+    fn see(&self, id: &EnvelopeId, until: UnixMillis) -> Result<(), StoreError> {
+        self.db.execute(
+            "INSERT INTO seen (envelope_id, until) VALUES (?1, ?2)
+             ON CONFLICT (envelope_id) DO UPDATE SET until = max(until, excluded.until)",
+            (id.as_bytes(), column_of_time(until)),
+        )?;
+        Ok(())
+    }
+
+    fn expire(&self, before: UnixMillis) -> Result<(), StoreError> {
+        let before = column_of_time(before);
+        self.db.execute("DELETE FROM seen WHERE until < ?1", [before])?;
+        self.db.execute("DELETE FROM envelope WHERE forget_at < ?1", [before])?;
+        Ok(())
+    }
+}
+
+/// A time in clear. Those after the year 292,000,000 are one.
+pub(crate) fn column_of_time(time: UnixMillis) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+/// What people see of a message's body and what a search goes through; none if
+/// they never see it.
+pub(crate) fn shown_text(body: &Body) -> Option<&str> {
+    match body {
+        Body::Text(text) | Body::ContactRequest { text, .. } => Some(text),
+        // Shown as "needs a newer version".
+        Body::Unknown { .. } => Some(""),
+        Body::Receipt(_)
+        | Body::ContactAccept { .. }
+        | Body::Card { .. }
+        | Body::ResendRequest(_) => None,
+    }
+}
+
+const fn is_receipt(evidence: &Evidence) -> bool {
+    matches!(evidence, Evidence::Receipt { .. })
+}

@@ -1,0 +1,379 @@
+//! What sealed columns contain, byte for byte.
+//!
+//! Each layout begins with its number, `ROW_LAYOUT`. Integers are big-endian;
+//! `bytes` have a 32-bit length in front; what may be missing has a byte 0 or 1
+//! in front. A schema with other layouts has a migration number of its own, so
+//! an unknown number is damage.
+
+use tortalk_mesh::{
+    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Standing,
+};
+use tortalk_model::bytes::{LayoutError, Reader, Writer};
+use tortalk_model::{
+    ChainId, Envelope, EnvelopeId, IdentityKey, MessageId, PurgeKey, SignedHash, StoreId,
+    UnixMillis,
+};
+use tortalk_seal::{Body, BodyType, ReceiptKind};
+use zeroize::Zeroizing;
+
+use crate::error::StoreError;
+
+/// The number of every layout in this file.
+const ROW_LAYOUT: u8 = 1;
+/// Row contents are our own and authenticated; their length needs no limit.
+const ANY: usize = u32::MAX as usize;
+
+/// Bytes that opened but are not what their table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotARow;
+
+impl From<LayoutError> for NotARow {
+    fn from(_: LayoutError) -> Self {
+        Self
+    }
+}
+
+/// The plaintext of a row: wiped when dropped.
+type Plaintext = Zeroizing<Vec<u8>>;
+
+/// `store_id 16`.
+pub(crate) fn store_id(id: &StoreId) -> Plaintext {
+    finish(begin(0).raw(id.as_bytes()))
+}
+
+pub(crate) fn read_store_id(bytes: &[u8]) -> Result<StoreId, NotARow> {
+    read(bytes, |reader| Ok(StoreId::from_bytes(reader.array("store_id")?)))
+}
+
+/// `intro bytes ‖ contact bytes`.
+pub(crate) fn cards(intro: &[u8], contact: &[u8]) -> Plaintext {
+    finish(begin(intro.len() + contact.len()).bytes32(intro).bytes32(contact))
+}
+
+pub(crate) fn read_cards(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), NotARow> {
+    read(bytes, |reader| Ok((vec(reader, "intro")?, vec(reader, "contact")?)))
+}
+
+/// `identity 32`.
+pub(crate) fn person(identity: &IdentityKey) -> Plaintext {
+    finish(begin(0).raw(identity.as_bytes()))
+}
+
+pub(crate) fn read_person(bytes: &[u8]) -> Result<IdentityKey, NotARow> {
+    read(bytes, |reader| Ok(IdentityKey::from_bytes(reader.array("identity")?)))
+}
+
+/// `name bytes ‖ standing u8 (1 accepted, 2 blocked) ‖ verified u8 ‖ card maybe
+/// bytes ‖ store_id maybe 16 ‖ chain_id 8 ‖ next_counter u64 ‖ added_at u64`.
+pub(crate) fn contact(contact: &Contact) -> Plaintext {
+    let long = contact.name.len() + contact.card.as_ref().map_or(0, Vec::len);
+    let writer = begin(long).bytes32(contact.name.as_bytes());
+    let writer = writer.u8(match contact.standing {
+        Standing::Accepted => 1,
+        Standing::Blocked => 2,
+    });
+    let writer = writer.u8(contact.verified.into());
+    let writer = maybe(writer, contact.card.as_ref(), |writer, card| writer.bytes32(card));
+    let writer = maybe(writer, contact.store_id, |writer, id| writer.raw(id.as_bytes()));
+    let writer = writer.raw(contact.chain_id.as_bytes()).u64(contact.next_counter);
+    finish(writer.u64(contact.added_at.0))
+}
+
+pub(crate) fn read_contact(identity: IdentityKey, bytes: &[u8]) -> Result<Contact, NotARow> {
+    read(bytes, |reader| {
+        Ok(Contact {
+            identity,
+            name: text(reader, "name")?,
+            standing: match reader.u8("standing")? {
+                1 => Standing::Accepted,
+                2 => Standing::Blocked,
+                _ => return Err(NotARow),
+            },
+            verified: flag(reader, "verified")?,
+            card: read_maybe(reader, |reader| vec(reader, "card"))?,
+            store_id: read_maybe(reader, |reader| {
+                Ok(StoreId::from_bytes(reader.array("store_id")?))
+            })?,
+            chain_id: ChainId::from_bytes(reader.array("chain_id")?),
+            next_counter: reader.u64("next_counter")?,
+            added_at: UnixMillis(reader.u64("added_at")?),
+        })
+    })
+}
+
+/// What of a message from us never changes:
+/// `written_at u64 ‖ text bytes ‖ signed bytes ‖ signature 64`.
+pub(crate) fn outgoing(message: &OutgoingMessage) -> Plaintext {
+    finish(
+        begin(message.text.len() + message.signed.len())
+            .u64(message.written_at.0)
+            .bytes32(message.text.as_bytes())
+            .bytes32(&message.signed)
+            .raw(&message.signature),
+    )
+}
+
+/// What [`outgoing`] wrote.
+pub(crate) struct OutgoingFixed {
+    pub(crate) written_at: UnixMillis,
+    pub(crate) text: String,
+    pub(crate) signed: Vec<u8>,
+    pub(crate) signature: [u8; 64],
+}
+
+pub(crate) fn read_outgoing(bytes: &[u8]) -> Result<OutgoingFixed, NotARow> {
+    read(bytes, |reader| {
+        Ok(OutgoingFixed {
+            written_at: UnixMillis(reader.u64("written_at")?),
+            text: text(reader, "text")?,
+            signed: vec(reader, "signed")?,
+            signature: reader.array("signature")?,
+        })
+    })
+}
+
+/// What changes about a message from us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OutgoingState {
+    pub(crate) envelope_id: Option<EnvelopeId>,
+    pub(crate) attempts: u32,
+    pub(crate) next_try: Option<UnixMillis>,
+    /// Whether there is a receipt, so that it is never due again.
+    pub(crate) receipted: bool,
+}
+
+/// `envelope_id maybe 32 ‖ attempts u32 ‖ next_try maybe u64 ‖ receipted u8`.
+pub(crate) fn outgoing_state(state: &OutgoingState) -> Plaintext {
+    let writer = maybe(begin(0), state.envelope_id, |writer, id| writer.raw(id.as_bytes()));
+    let writer = writer.u32(state.attempts);
+    let writer = maybe(writer, state.next_try, |writer, at| writer.u64(at.0));
+    finish(writer.u8(state.receipted.into()))
+}
+
+pub(crate) fn read_outgoing_state(bytes: &[u8]) -> Result<OutgoingState, NotARow> {
+    read(bytes, |reader| {
+        Ok(OutgoingState {
+            envelope_id: read_maybe(reader, |reader| {
+                Ok(EnvelopeId::from_bytes(reader.array("envelope_id")?))
+            })?,
+            attempts: reader.u32("attempts")?,
+            next_try: read_maybe(reader, |reader| Ok(UnixMillis(reader.u64("next_try")?)))?,
+            receipted: flag(reader, "receipted")?,
+        })
+    })
+}
+
+/// What of a message to us never changes: `signed_hash 32 ‖ sent_at u64 ‖
+/// received_at u64 ‖ chain_id 8 ‖ counter u64 ‖ body_type u16 ‖ body bytes`.
+///
+/// # Errors
+/// [`StoreError::Unstorable`] for a body that is beyond the limits of its type.
+pub(crate) fn incoming(message: &IncomingMessage) -> Result<Plaintext, StoreError> {
+    let body = message.body.to_bytes().map(Zeroizing::new);
+    let body = body.map_err(|_| StoreError::Unstorable(body_len(&message.body)))?;
+    Ok(finish(
+        begin(body.len())
+            .raw(message.signed_hash.as_bytes())
+            .u64(message.sent_at.0)
+            .u64(message.received_at.0)
+            .raw(message.chain_id.as_bytes())
+            .u64(message.counter)
+            .u16(message.body.body_type().0)
+            .bytes32(&body),
+    ))
+}
+
+/// What [`incoming`] wrote.
+pub(crate) struct IncomingFixed {
+    pub(crate) signed_hash: SignedHash,
+    pub(crate) sent_at: UnixMillis,
+    pub(crate) received_at: UnixMillis,
+    pub(crate) chain_id: ChainId,
+    pub(crate) counter: u64,
+    pub(crate) body: Body,
+}
+
+pub(crate) fn read_incoming(bytes: &[u8]) -> Result<IncomingFixed, NotARow> {
+    read(bytes, |reader| {
+        Ok(IncomingFixed {
+            signed_hash: SignedHash::from_bytes(reader.array("signed_hash")?),
+            sent_at: UnixMillis(reader.u64("sent_at")?),
+            received_at: UnixMillis(reader.u64("received_at")?),
+            chain_id: ChainId::from_bytes(reader.array("chain_id")?),
+            counter: reader.u64("counter")?,
+            body: {
+                let body_type = BodyType(reader.u16("body_type")?);
+                Body::parse(body_type, reader.bytes32("body", ANY)?).map_err(|_| NotARow)?
+            },
+        })
+    })
+}
+
+/// What changes about a message to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IncomingState {
+    pub(crate) receipt_at: Option<UnixMillis>,
+    pub(crate) read: bool,
+}
+
+/// `receipt_at maybe u64 ‖ read u8`.
+pub(crate) fn incoming_state(state: &IncomingState) -> Plaintext {
+    let writer = maybe(begin(0), state.receipt_at, |writer, at| writer.u64(at.0));
+    finish(writer.u8(state.read.into()))
+}
+
+pub(crate) fn read_incoming_state(bytes: &[u8]) -> Result<IncomingState, NotARow> {
+    read(bytes, |reader| {
+        Ok(IncomingState {
+            receipt_at: read_maybe(reader, |reader| Ok(UnixMillis(reader.u64("receipt_at")?)))?,
+            read: flag(reader, "read")?,
+        })
+    })
+}
+
+/// `kind u8 ‖ at u64`, and for kind 1 (handed) `peer 32`, for 2 (delivered) and 3
+/// (read) `proof bytes`, for 4 (cancelled) and 5 (gave up) nothing more.
+pub(crate) fn evidence(evidence: &Evidence) -> Plaintext {
+    let head = |kind: u8, at: &UnixMillis, long| begin(long).u8(kind).u64(at.0);
+    finish(match evidence {
+        Evidence::Handed { peer, at } => head(1, at, 0).raw(peer.as_bytes()),
+        Evidence::Receipt { kind: ReceiptKind::Delivered, at, proof } => {
+            head(2, at, proof.len()).bytes32(proof)
+        }
+        Evidence::Receipt { kind: ReceiptKind::Read, at, proof } => {
+            head(3, at, proof.len()).bytes32(proof)
+        }
+        Evidence::Cancelled { at } => head(4, at, 0),
+        Evidence::GaveUp { at } => head(5, at, 0),
+    })
+}
+
+pub(crate) fn read_evidence(bytes: &[u8]) -> Result<Evidence, NotARow> {
+    read(bytes, |reader| {
+        let kind = reader.u8("kind")?;
+        let at = UnixMillis(reader.u64("at")?);
+        Ok(match kind {
+            1 => Evidence::Handed { peer: IdentityKey::from_bytes(reader.array("peer")?), at },
+            2 | 3 => Evidence::Receipt {
+                kind: if kind == 2 { ReceiptKind::Delivered } else { ReceiptKind::Read },
+                at,
+                proof: vec(reader, "proof")?,
+            },
+            4 => Evidence::Cancelled { at },
+            5 => Evidence::GaveUp { at },
+            _ => return Err(NotARow),
+        })
+    })
+}
+
+/// What makes two pieces of evidence for one message the same: a peer has it
+/// once, a receipt of a kind, a cancellation and a giving up count once.
+pub(crate) fn evidence_sameness(message_id: &MessageId, evidence: &Evidence) -> Vec<u8> {
+    let (kind, peer): (u8, &[u8]) = match evidence {
+        Evidence::Handed { peer, .. } => (1, peer.as_bytes()),
+        Evidence::Receipt { kind: ReceiptKind::Delivered, .. } => (2, &[]),
+        Evidence::Receipt { kind: ReceiptKind::Read, .. } => (3, &[]),
+        Evidence::Cancelled { .. } => (4, &[]),
+        Evidence::GaveUp { .. } => (5, &[]),
+    };
+    Writer::new().raw(message_id.as_bytes()).u8(kind).raw(peer).into_vec()
+}
+
+/// `purpose u8 (1 message ‖ message_id 32, 2 receipt) ‖ ttl u8 ‖ stamp bytes ‖
+/// purge_key 32 ‖ envelope bytes`.
+pub(crate) fn envelope(held: &HeldEnvelope) -> Plaintext {
+    let begin = begin(held.stamp.len() + held.envelope.as_bytes().len());
+    let writer = match &held.purpose {
+        Purpose::Message(message_id) => begin.u8(1).raw(message_id.as_bytes()),
+        Purpose::Receipt => begin.u8(2),
+    };
+    let writer = writer.u8(held.ttl).bytes32(&held.stamp).raw(held.purge_key.as_bytes());
+    finish(writer.bytes32(held.envelope.as_bytes()))
+}
+
+pub(crate) fn read_envelope(
+    contact: IdentityKey,
+    id: &EnvelopeId,
+    bytes: &[u8],
+) -> Result<HeldEnvelope, NotARow> {
+    read(bytes, |reader| {
+        let purpose = match reader.u8("purpose")? {
+            1 => Purpose::Message(MessageId::from_bytes(reader.array("message_id")?)),
+            2 => Purpose::Receipt,
+            _ => return Err(NotARow),
+        };
+        let ttl = reader.u8("ttl")?;
+        let stamp = vec(reader, "stamp")?;
+        let purge_key = PurgeKey::from_bytes(reader.array("purge_key")?);
+        let envelope = Envelope::parse(vec(reader, "envelope")?).map_err(|_| NotARow)?;
+        if envelope.id() != *id {
+            return Err(NotARow);
+        }
+        Ok(HeldEnvelope { envelope, contact, purpose, ttl, stamp, purge_key })
+    })
+}
+
+/// Starts a row. `long` is the length of its fields of variable length: with room
+/// for all of it the buffer never moves and leaves no copies behind.
+fn begin(long: usize) -> Writer {
+    Writer::with_capacity(256 + long).u8(ROW_LAYOUT)
+}
+
+fn finish(writer: Writer) -> Plaintext {
+    Zeroizing::new(writer.into_vec())
+}
+
+fn read<'a, T>(
+    bytes: &'a [u8],
+    fields: impl FnOnce(&mut Reader<'a>) -> Result<T, NotARow>,
+) -> Result<T, NotARow> {
+    let mut reader = Reader::new(bytes);
+    if reader.u8("layout")? != ROW_LAYOUT {
+        return Err(NotARow);
+    }
+    let value = fields(&mut reader)?;
+    reader.finish()?;
+    Ok(value)
+}
+
+fn maybe<T>(writer: Writer, value: Option<T>, write: impl FnOnce(Writer, T) -> Writer) -> Writer {
+    match value {
+        None => writer.u8(0),
+        Some(value) => write(writer.u8(1), value),
+    }
+}
+
+fn read_maybe<'a, T>(
+    reader: &mut Reader<'a>,
+    field: impl FnOnce(&mut Reader<'a>) -> Result<T, NotARow>,
+) -> Result<Option<T>, NotARow> {
+    if flag(reader, "present")? { field(reader).map(Some) } else { Ok(None) }
+}
+
+fn flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, NotARow> {
+    match reader.u8(field)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(NotARow),
+    }
+}
+
+fn vec(reader: &mut Reader<'_>, field: &'static str) -> Result<Vec<u8>, NotARow> {
+    Ok(reader.bytes32(field, ANY)?.to_vec())
+}
+
+fn text(reader: &mut Reader<'_>, field: &'static str) -> Result<String, NotARow> {
+    String::from_utf8(vec(reader, field)?).map_err(|_| NotARow)
+}
+
+/// The bytes that are in a body, for a message about it.
+fn body_len(body: &Body) -> usize {
+    match body {
+        Body::Text(text) => text.len(),
+        Body::Receipt(entries) => entries.len(),
+        Body::ContactRequest { card, text } => card.len() + text.len(),
+        Body::ContactAccept { card } | Body::Card { card } => card.len(),
+        Body::ResendRequest(_) => 0,
+        Body::Unknown { bytes, .. } => bytes.len(),
+    }
+}

@@ -1,0 +1,273 @@
+//! Random sequences of writes: the store and the oracle always agree.
+
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use tortalk_mesh::{
+    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Standing, Write,
+};
+use tortalk_model::{ChainId, EnvelopeId, MessageId, SignedHash, StoreId, UnixMillis};
+use tortalk_seal::{Body, BodyType, ReceiptEntry, ReceiptKind, ResendRequest};
+
+use crate::oracle::Oracle;
+use crate::world::{HOUR, World, envelope, held, message_id, outgoing, person};
+
+pub(crate) const PEOPLE: u8 = 3;
+pub(crate) const MESSAGES: u8 = 6;
+pub(crate) const ENVELOPES: u8 = 6;
+pub(crate) const HOURS: u64 = 8;
+/// In lower case; the first three letters tell them apart.
+pub(crate) const WORDS: [&str; 4] = ["harbour", "lantern", "über", "river"];
+
+/// What happens to the store next.
+#[derive(Debug, Clone)]
+enum Step {
+    Write(Box<Write>),
+    Commit,
+    Rollback,
+    Reopen,
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 64, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn every_answer_is_the_oracles(steps in prop::collection::vec(step(), 1..60)) {
+        run(&steps);
+    }
+
+    /// Few envelopes and people, so that everything happens to each of them.
+    #[test]
+    fn envelopes_in_every_order(steps in prop::collection::vec(envelope_step(), 1..60)) {
+        run(&steps);
+    }
+}
+
+/// A commit or rollback counts only where there is something to keep or lose, so
+/// writes are most of the steps.
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        20 => write().prop_map(|write| Step::Write(Box::new(write))),
+        2 => Just(Step::Commit),
+        1 => Just(Step::Rollback),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn envelope_step() -> impl Strategy<Value = Step> {
+    let write = (0..7, 0..2u8, 0..3u8, time()).prop_map(|(kind, n, e, time)| {
+        let (peer, envelope_id) = (person(n), envelope(e).id());
+        match kind {
+            0 | 1 => Write::PutEnvelope(Box::new(held(e, n, Purpose::Receipt))),
+            2 => Write::HandedOver { peer, envelope_id },
+            3 => Write::HandOverAgain { peer, envelope_id },
+            4 => Write::ForgetHandedOver { peer },
+            5 => Write::Seen { envelope_id, until: time },
+            _ if time.0 % 3 == 0 => Write::DropEnvelope(envelope_id),
+            _ => Write::Expire { before: time },
+        }
+    });
+    prop_oneof![
+        20 => write.prop_map(|write| Step::Write(Box::new(write))),
+        1 => Just(Step::Rollback),
+        1 => Just(Step::Commit),
+    ]
+}
+
+fn run(steps: &[Step]) {
+    let mut world = World::new();
+    let (mut now, mut committed) = (Oracle::default(), Oracle::default());
+    world.store.begin().expect("a transaction");
+    for step in steps {
+        match step {
+            Step::Write(write) => {
+                now.apply(write);
+                world.store.apply(std::slice::from_ref(write)).expect("a write");
+            }
+            Step::Commit => {
+                world.store.commit().expect("a commit");
+                committed = now.clone();
+                world.store.begin().expect("a transaction");
+            }
+            Step::Rollback => {
+                world.store.rollback().expect("a rollback");
+                now = committed.clone();
+                now.check(&world.store);
+                world.store.begin().expect("a transaction");
+            }
+            // What is not committed when the process ends is gone.
+            Step::Reopen => {
+                world = world.reopen();
+                now = committed.clone();
+                now.check(&world.store);
+                world.store.begin().expect("a transaction");
+            }
+        }
+        now.check(&world.store);
+    }
+    world.store.commit().expect("a commit");
+    now.check(&world.store);
+    now.check(&world.reopen().store);
+}
+
+fn write() -> impl Strategy<Value = Write> {
+    prop_oneof![
+        1 => contact().prop_map(|contact| Write::PutContact(Box::new(contact))),
+        1 => (some_bytes(), some_bytes())
+            .prop_map(|(intro, contact)| Write::PutOwnCards { intro, contact }),
+        4 => out().prop_map(|message| Write::PutOutgoing(Box::new(message))),
+        3 => an_envelope().prop_map(|held| Write::PutEnvelope(Box::new(held))),
+        1 => (id(), envelope_id())
+            .prop_map(|(message_id, envelope_id)| Write::SealedIn { message_id, envelope_id }),
+        1 => envelope_id().prop_map(Write::DropEnvelope),
+        2 => (0..PEOPLE, envelope_id())
+            .prop_map(|(n, envelope_id)| Write::HandedOver { peer: person(n), envelope_id }),
+        1 => (0..PEOPLE).prop_map(|n| Write::ForgetHandedOver { peer: person(n) }),
+        1 => (0..PEOPLE, envelope_id())
+            .prop_map(|(n, envelope_id)| Write::HandOverAgain { peer: person(n), envelope_id }),
+        3 => (id(), evidence())
+            .prop_map(|(message_id, evidence)| Write::AddEvidence { message_id, evidence }),
+        2 => (id(), any::<u32>(), prop::option::of(time()))
+            .prop_map(|(message_id, attempts, at)| Write::NextTry { message_id, attempts, at }),
+        4 => inc().prop_map(|message| Write::PutIncoming(Box::new(message))),
+        1 => (id(), receipt_kind(), time())
+            .prop_map(|(message_id, kind, at)| Write::ReceiptMade { message_id, kind, at }),
+        1 => id().prop_map(Write::MarkRead),
+        1 => (envelope_id(), time())
+            .prop_map(|(envelope_id, until)| Write::Seen { envelope_id, until }),
+        1 => time().prop_map(|before| Write::Expire { before }),
+    ]
+}
+
+fn contact() -> impl Strategy<Value = Contact> {
+    (
+        0..PEOPLE,
+        text(),
+        any::<[bool; 2]>(),
+        prop::option::of(some_bytes()),
+        prop::option::of(any::<[u8; 16]>()),
+        any::<u64>(),
+        time(),
+    )
+        .prop_map(|(n, name, [blocked, verified], card, store_id, next_counter, added_at)| {
+            Contact {
+                identity: person(n),
+                name,
+                standing: if blocked { Standing::Blocked } else { Standing::Accepted },
+                verified,
+                card,
+                store_id: store_id.map(StoreId::from_bytes),
+                chain_id: ChainId::from_bytes([n; 8]),
+                next_counter,
+                added_at,
+            }
+        })
+}
+
+fn out() -> impl Strategy<Value = OutgoingMessage> {
+    (
+        (0..MESSAGES, 0..PEOPLE, text(), time()),
+        prop::option::of(envelope_id()),
+        any::<u32>(),
+        prop::option::of(time()),
+        prop::collection::vec(evidence(), 0..3),
+    )
+        .prop_map(|((n, to, text, written_at), envelope_id, attempts, next_try, evidence)| {
+            let message = outgoing(n, to, &text);
+            OutgoingMessage { written_at, envelope_id, attempts, next_try, evidence, ..message }
+        })
+}
+
+fn inc() -> impl Strategy<Value = IncomingMessage> {
+    (
+        (0..MESSAGES, 0..PEOPLE, body()),
+        any::<[u8; 32]>(),
+        (time(), time()),
+        any::<u64>(),
+        prop::option::of(time()),
+        any::<bool>(),
+    )
+        .prop_map(
+            |((n, from, body), hash, (sent_at, received_at), counter, receipt_at, read)| {
+                IncomingMessage {
+                    signed_hash: SignedHash::from_bytes(hash),
+                    sent_at,
+                    received_at,
+                    counter,
+                    receipt_at,
+                    read,
+                    ..crate::world::incoming(n, from, body)
+                }
+            },
+        )
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    let card = || prop::collection::vec(any::<u8>(), 1..20);
+    prop_oneof![
+        4 => text().prop_map(Body::Text),
+        1 => (card(), text()).prop_map(|(card, text)| Body::ContactRequest { card, text }),
+        1 => card().prop_map(|card| Body::ContactAccept { card }),
+        1 => card().prop_map(|card| Body::Card { card }),
+        1 => (any::<u64>(), any::<u64>()).prop_map(|(a, b)| {
+            let chain_id = ChainId::from_bytes([3; 8]);
+            Body::ResendRequest(ResendRequest { chain_id, from: a.min(b), to: a.max(b) })
+        }),
+        1 => (id(), any::<[u8; 32]>(), receipt_kind()).prop_map(|(message_id, hash, kind)| {
+            let signed_hash = SignedHash::from_bytes(hash);
+            Body::Receipt(vec![ReceiptEntry { message_id, signed_hash, kind }])
+        }),
+        1 => (16u16.., some_bytes())
+            .prop_map(|(n, bytes)| Body::Unknown { body_type: BodyType(n), bytes }),
+    ]
+}
+
+fn an_envelope() -> impl Strategy<Value = HeldEnvelope> {
+    (0..ENVELOPES, 0..PEOPLE, prop::option::of(id()), any::<u8>()).prop_map(
+        |(n, to, message, ttl)| {
+            let purpose = message.map_or(Purpose::Receipt, Purpose::Message);
+            HeldEnvelope { ttl, ..held(n, to, purpose) }
+        },
+    )
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    prop_oneof![
+        3 => (0..PEOPLE, time()).prop_map(|(n, at)| Evidence::Handed { peer: person(n), at }),
+        1 => (receipt_kind(), time(), some_bytes())
+            .prop_map(|(kind, at, proof)| Evidence::Receipt { kind, at, proof }),
+        1 => time().prop_map(|at| Evidence::Cancelled { at }),
+        1 => time().prop_map(|at| Evidence::GaveUp { at }),
+    ]
+}
+
+fn receipt_kind() -> impl Strategy<Value = ReceiptKind> {
+    prop_oneof![Just(ReceiptKind::Delivered), Just(ReceiptKind::Read)]
+}
+
+fn id() -> impl Strategy<Value = MessageId> {
+    (0..MESSAGES).prop_map(message_id)
+}
+
+fn envelope_id() -> impl Strategy<Value = EnvelopeId> {
+    (0..ENVELOPES).prop_map(|n| envelope(n).id())
+}
+
+/// Few enough to be equal, before and after each other; and the last time that
+/// columns tell apart.
+fn time() -> impl Strategy<Value = UnixMillis> {
+    prop_oneof![
+        20 => (0..HOURS, 0..2u64).prop_map(|(hour, more)| UnixMillis(hour * HOUR + more)),
+        1 => Just(UnixMillis(i64::MAX.unsigned_abs())),
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(WORDS.to_vec()).prop_flat_map(|word| {
+        prop_oneof![Just(word.to_owned()), Just(word.to_uppercase()), Just(format!("x{word}"))]
+    });
+    prop::collection::vec(word, 0..4).prop_map(|words| words.join(", "))
+}
+
+fn some_bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..40)
+}
