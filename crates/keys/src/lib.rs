@@ -7,11 +7,13 @@
 //! never reads a clock, draws randomness or touches a file: a caller brings
 //! seeds and times.
 //!
-//! - [`IdentitySecret`], [`MailboxSecret`]: the keys of a person
+//! - [`IdentitySecret`], [`MailboxSecret`], [`RelaySecret`]: the keys of a person
+//!   and of a relay
 //! - [`identity_from_bytes`], [`mailbox_from_bytes`], [`relay_from_bytes`]: bytes
 //!   from outside become keys that were checked
 //! - [`message`], [`link_auth`], [`mailbox_proof`], [`mailbox_owner`]: what is
 //!   signed, one module for each label
+//! - [`relay_proof`]: what relays and their clients sign (spec/relay.md)
 //! - [`invite`], [`card`], [`name`], [`relay`]: what people pass on
 //! - [`stamp`](fn@stamp), [`safety_number`](fn@safety_number)
 #![forbid(unsafe_code)]
@@ -25,6 +27,7 @@ pub mod mailbox_proof;
 pub mod message;
 pub mod name;
 pub mod relay;
+pub mod relay_proof;
 
 mod public;
 mod safety_number;
@@ -35,5 +38,5 @@ pub use public::{
     KeyError, SignatureError, identity_from_bytes, mailbox_from_bytes, relay_from_bytes,
 };
 pub use safety_number::safety_number;
-pub use secret::{IdentitySecret, MailboxSecret, Signature};
+pub use secret::{IdentitySecret, MailboxSecret, RelaySecret, Signature};
 pub use stamp::{STAMP_BYTES, stamp, stamp_matches};

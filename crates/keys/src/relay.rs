@@ -12,6 +12,10 @@ use tortalk_model::limits::RELAY_HOST_BYTES_MAX;
 
 use crate::{KeyError, relay_from_bytes};
 
+mod authority;
+
+pub use authority::Authority;
+
 const KIND_NAME: u8 = 1;
 const KIND_ONION: u8 = 2;
 
@@ -95,36 +99,52 @@ impl RelayAddress {
         self.key
     }
 
+    /// What is dialled: the address without the key.
+    pub fn authority(&self) -> Authority {
+        Authority::of_address(self)
+    }
+
     /// Takes an address off the front of a layout.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, RelayError> {
-        let kind = reader.u8("relay kind")?;
-        // req: IDN-21
-        if kind != KIND_NAME && kind != KIND_ONION {
-            return Err(RelayError::UnknownKind(kind));
-        }
+        let kind = read_kind(reader)?;
         let address = reader.bytes8("relay address", RELAY_HOST_BYTES_MAX)?;
         let port = reader.u16("relay port")?;
         let key = reader.array("relay key")?;
-        let host = if kind == KIND_NAME {
-            RelayHost::Name(check_name(address)?.to_owned())
-        } else {
-            // req: IDN-24
-            if address.len() != 32 {
-                return Err(RelayError::OnionLength(address.len()));
-            }
-            RelayHost::Onion(address.try_into().expect("32 bytes"))
-        };
+        let host = read_host(kind, address)?;
         check_port(port)?;
         Ok(Self { host, port, key: relay_from_bytes(key)? })
     }
 
     /// Appends the address to a layout.
     pub(crate) fn write(&self, writer: Writer) -> Writer {
-        let writer = match &self.host {
-            RelayHost::Name(name) => writer.u8(KIND_NAME).bytes8(name.as_bytes()),
-            RelayHost::Onion(public) => writer.u8(KIND_ONION).bytes8(public),
-        };
-        writer.u16(self.port).raw(self.key.as_bytes())
+        write_host(&self.host, writer).u16(self.port).raw(self.key.as_bytes())
+    }
+}
+
+fn read_kind(reader: &mut Reader<'_>) -> Result<u8, RelayError> {
+    let kind = reader.u8("relay kind")?;
+    // req: IDN-21
+    if kind != KIND_NAME && kind != KIND_ONION {
+        return Err(RelayError::UnknownKind(kind));
+    }
+    Ok(kind)
+}
+
+fn read_host(kind: u8, address: &[u8]) -> Result<RelayHost, RelayError> {
+    if kind == KIND_NAME {
+        return Ok(RelayHost::Name(check_name(address)?.to_owned()));
+    }
+    // req: IDN-24
+    if address.len() != 32 {
+        return Err(RelayError::OnionLength(address.len()));
+    }
+    Ok(RelayHost::Onion(address.try_into().expect("32 bytes")))
+}
+
+fn write_host(host: &RelayHost, writer: Writer) -> Writer {
+    match host {
+        RelayHost::Name(name) => writer.u8(KIND_NAME).bytes8(name.as_bytes()),
+        RelayHost::Onion(public) => writer.u8(KIND_ONION).bytes8(public),
     }
 }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use ed25519_dalek::{Signer, SigningKey};
-use tortalk_model::{IdentityKey, MailboxKey};
+use tortalk_model::{IdentityKey, MailboxKey, RelayKey};
 
 /// An Ed25519 signature: `R` and `S` of RFC 8032, 64 bytes. Any bytes are one;
 /// whether it is valid is asked where it is verified.
@@ -88,6 +88,10 @@ secret_key!(
 secret_key!(
     /// The secret half of a mailbox.
     MailboxSecret, MailboxKey
+);
+secret_key!(
+    /// The secret half of a relay's key.
+    RelaySecret, RelayKey
 );
 
 #[cfg(test)]

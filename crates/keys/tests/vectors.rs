@@ -11,3 +11,5 @@ mod card;
 mod invite;
 #[path = "vectors/proof.rs"]
 mod proof;
+#[path = "vectors/relay.rs"]
+mod relay;

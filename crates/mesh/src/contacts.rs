@@ -3,12 +3,12 @@
 use tortalk_keys::card::Card;
 use tortalk_keys::name;
 use tortalk_model::entropy;
-use tortalk_model::{ChainId, IdentityKey, Now, UnixMillis};
+use tortalk_model::{ChainId, IdentityKey, Now};
 
 use crate::input::LinkId;
 use crate::mesh::{CommandResult, Mesh, Step};
 use crate::read::Read;
-use crate::ready::{CommandError, Event, LinkAction, Outcome};
+use crate::ready::{CommandError, Event, Outcome};
 use crate::write::{Contact, Standing, Write};
 use tortalk_wire::ByeReason;
 
@@ -33,19 +33,26 @@ impl Known {
         Self { contact, card, clock_offset_ms: None }
     }
 
-    /// The moment in this contact's clock, as far as it is known (GSP-22).
-    pub(crate) fn their_now(&self, now: Now) -> UnixMillis {
-        UnixMillis(now.wall.0.saturating_add_signed(self.clock_offset_ms.unwrap_or(0)))
-    }
-
-    /// Whether the standing and the newest card change with this one.
-    fn takes_card(&self, card: &Card, now: Now) -> bool {
+    /// Whether this card takes the place of the newest that is held.
+    fn takes_card(&self, card: &Card, source: CardSource, now: Now) -> bool {
+        let Some(held) = &self.card else { return true };
+        // Whoever shows a card on a link of their own means it, whatever the
+        // clocks said when it was made.
         // req: IDN-46
-        if card.is_ahead_of(now.wall) {
+        if source == CardSource::Passed && card.is_ahead_of(now.wall) {
             return false;
         }
-        self.card.as_ref().is_none_or(|held| card.supersedes(held))
+        card.supersedes(held)
     }
+}
+
+/// How a contact's card got here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CardSource {
+    /// Its owner shows it on a link.
+    Owner,
+    /// In a message or as a file; it may be of any age.
+    Passed,
 }
 
 impl Mesh {
@@ -79,9 +86,12 @@ impl Mesh {
         if let Err(error) = name::check(&name) {
             return Ok(Err(error.into()));
         }
-        let card = card.or_else(|| self.contact_card_from_links(&identity));
+        let (card, source) = match card {
+            Some(card) => (Some(card), CardSource::Passed),
+            None => (self.contact_card_from_links(&identity), CardSource::Owner),
+        };
         if self.contacts.contains_key(&identity) {
-            return self.accept_again(step, identity, name, card);
+            return self.accept_again(step, identity, name, card.map(|card| (card, source)));
         }
         let name = self.name_for(&identity, name, card.as_ref());
         let contact = Contact {
@@ -90,14 +100,13 @@ impl Mesh {
             standing: Standing::Accepted,
             verified: false,
             card: card.map(|card| card.as_bytes().to_vec()),
-            store_id: None,
+            store_id: self.store_shown_by(&identity),
             chain_id: ChainId::from_bytes(entropy::array(&mut *self.entropy)),
             next_counter: 1,
             added_at: step.now.wall,
         };
-        let mut links = self.links.values().filter(|link| link.peer.identity == identity);
-        let clock_offset_ms = links.find_map(|link| link.clock_offset_ms);
-        self.contacts.insert(identity, Known { clock_offset_ms, ..Known::new(contact) });
+        self.contacts.insert(identity, Known::new(contact));
+        self.note_peer_clock(&identity, step.now);
         self.contact_changed(step, &identity);
         self.introduce_ourselves(step, &identity);
         Ok(Ok(Outcome::Contact(identity)))
@@ -109,7 +118,7 @@ impl Mesh {
         step: &mut Step<'_, R>,
         identity: IdentityKey,
         name: String,
-        card: Option<Card>,
+        card: Option<(Card, CardSource)>,
     ) -> Result<CommandResult, R::Error> {
         let Some(known) = self.contacts.get_mut(&identity) else {
             return Ok(Err(CommandError::NotAContact));
@@ -123,8 +132,8 @@ impl Mesh {
         if was == Standing::Blocked {
             self.introduce_ourselves(step, &identity);
         }
-        if let Some(card) = card {
-            self.take_contact_card(step, &identity, card)?;
+        if let Some((card, source)) = card {
+            self.take_contact_card(step, &identity, card, source)?;
         }
         Ok(Ok(Outcome::Contact(identity)))
     }
@@ -153,8 +162,9 @@ impl Mesh {
         }
     }
 
-    pub(crate) fn links_with(&self, identity: &IdentityKey) -> Vec<LinkId> {
-        let links = self.links.values().filter(|link| link.peer.identity == *identity);
+    fn links_with(&self, identity: &IdentityKey) -> Vec<LinkId> {
+        let links = self.links.values();
+        let links = links.filter(|link| link.peer.identity == *identity && !link.is_closing());
         links.map(|link| link.id).collect()
     }
 
@@ -177,9 +187,13 @@ impl Mesh {
             let reason = "it is a card for strangers".to_owned();
             return Ok(Err(CommandError::Card(reason)));
         }
-        let held = self.contacts.get(&card.identity()).and_then(|known| known.card.as_ref());
+        let known = self.contacts.get(&card.identity());
+        let held = known.and_then(|known| known.card.as_ref());
         if held.is_some_and(|held| held.supersedes(&card)) {
             return Ok(Err(CommandError::CardOutdated));
+        }
+        if held.is_some_and(|held| card.supersedes(held)) && card.is_ahead_of(step.now.wall) {
+            return Ok(Err(CommandError::CardAhead));
         }
         self.add_contact(step, card.identity(), name, Some(card))
     }
@@ -205,11 +219,14 @@ impl Mesh {
         };
         let for_contacts = card.contact().is_some();
         let name = card.name().to_owned();
-        link.card = Some(card.clone());
+        // One for strangers must not hide that we were accepted.
+        if link.card.as_ref().is_none_or(|held| card.supersedes(held)) {
+            link.card = Some(card.clone());
+        }
         step.ready.events.push(Event::PeerNamed { identity, name: name.clone() });
         if self.is_accepted(&identity) {
             if for_contacts {
-                self.take_contact_card(step, &identity, card)?;
+                self.take_contact_card(step, &identity, card, CardSource::Owner)?;
             }
         } else if for_contacts {
             step.ready.events.push(Event::WantsContact { identity, name });
@@ -223,14 +240,22 @@ impl Mesh {
         step: &mut Step<'_, R>,
         identity: &IdentityKey,
         card: Card,
+        source: CardSource,
     ) -> Result<(), R::Error> {
         let Some(known) = self.contacts.get_mut(identity) else { return Ok(()) };
-        if !known.takes_card(&card, step.now) {
+        if !known.takes_card(&card, source, step.now) {
             return Ok(());
         }
-        known.contact.card = Some(card.as_bytes().to_vec());
-        known.card = Some(card);
+        let mailbox = card.contact_mailbox();
+        let before = known.card.replace(card).and_then(|card| card.contact_mailbox());
+        known.contact.card = known.card.as_ref().map(|card| card.as_bytes().to_vec());
         self.contact_changed(step, identity);
+        // What was refused for its key or mailbox may be taken, or sealed again.
+        self.look_again_for(identity);
+        // req: GSP-39
+        if before != mailbox {
+            self.seal_for_new_mailbox(step, identity)?;
+        }
         self.seal_waiting(step, identity)
     }
 
@@ -268,7 +293,7 @@ impl Mesh {
         self.contact_changed(step, &identity);
         if blocked {
             for id in self.links_with(&identity) {
-                step.ready.links.push(LinkAction::Close(id, ByeReason::Policy));
+                self.close(step, id, ByeReason::Policy);
             }
         } else {
             self.introduce_ourselves(step, &identity);

@@ -63,6 +63,13 @@ impl Beacons {
         self.next = self.next.min(now + INTERVAL_MIN);
     }
 
+    /// The last link with a peer has ended: they may be starting again, and hear
+    /// this beacon before they may be dialled again (DSC-36).
+    pub fn peer_gone(&mut self, now: MonoMillis) {
+        self.neighbourhood_changed(now);
+        self.extra(now + EXTRA_INTERVAL);
+    }
+
     /// Asks for one beacon beside the schedule, at most one in a second.
     pub fn extra(&mut self, now: MonoMillis) {
         let earliest = self.last.map_or(now, |last| last + EXTRA_INTERVAL);

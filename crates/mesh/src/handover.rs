@@ -3,37 +3,38 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+use tortalk_model::limits::UNACKED_BYTES_MAX;
 use tortalk_model::{EnvelopeId, IdentityKey};
 use tortalk_wire::{Ack, AckResult, EnvelopeBytes, Frame, Msg, Push, RefusalReason, StampBytes};
 
 use crate::delivery::DeliveryState;
 use crate::input::LinkId;
+use crate::links::Link;
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::ready::LinkAction;
-use crate::sending::wait_after;
 use crate::write::{Evidence, HeldEnvelope, Purpose, Write};
 
 /// A refusal without a hint, or with one beyond reason, waits this long.
 const RETRY_AFTER_S: u32 = 60;
 const RETRY_AFTER_S_MAX: u32 = 24 * 3600;
+/// Ids of held envelopes that are read at once.
+const PAGE: usize = 512;
 
 impl Mesh {
     /// Hands a new envelope to its recipient at once, if a link is ready for it;
     /// otherwise a link that comes, or has room later, takes it from the store.
     pub(crate) fn offer<R: Read>(&mut self, step: &mut Step<'_, R>, held: &HeldEnvelope) {
-        let mut links = self.links.values_mut();
-        let Some(link) =
-            links.find(|link| link.peer.identity == held.contact && link.takes_envelopes())
-        else {
-            return;
-        };
-        let len = held.envelope.as_bytes().len();
-        let ready = !link.backlog && link.retry_at.is_none() && link.has_room(len);
-        if ready && link.proved.contains(&held.envelope.header().mailbox) {
-            link.hand_over(step, held);
-        } else {
-            link.backlog = true;
+        let links = self.links.values_mut();
+        let mut links: Vec<_> = links
+            .filter(|link| link.peer.identity == held.contact && link.takes_envelopes())
+            .collect();
+        let ready = links.iter_mut().find(|link| {
+            !link.backlog && link.retry_at.is_none() && link.may_take(held) && link.has_room(held)
+        });
+        match ready {
+            Some(link) => link.hand_over(step, held),
+            None => links.iter_mut().for_each(|link| link.backlog = true),
         }
     }
 
@@ -43,7 +44,6 @@ impl Mesh {
         link.pulled = true;
         link.pull_unanswered = true;
         link.backlog = true;
-        link.cursor = None;
     }
 
     /// Hands over from the store what links have room for; answers pulls.
@@ -63,52 +63,72 @@ impl Mesh {
         step: &mut Step<'_, R>,
         id: LinkId,
     ) -> Result<(), R::Error> {
-        let Some(link) = self.links.get(&id) else { return Ok(()) };
-        let waits = link.retry_at.is_some();
-        if !link.takes_envelopes() || !(link.backlog || link.pull_unanswered) {
+        let Some(link) = self.links.get(&id).filter(|link| link.takes_envelopes()) else {
             return Ok(());
-        }
-        let identity = link.peer.identity;
-        let accepted = self.is_accepted(&identity);
-        // What is unacknowledged on another link of this peer is on its way.
-        let links = self.links.values().filter(|link| link.peer.identity == identity);
-        let on_its_way: BTreeSet<EnvelopeId> =
-            links.flat_map(|link| link.unacked.keys().copied()).collect();
-        let mut batch = Vec::new();
-        let mut more = false;
-        if accepted && !waits && link.backlog {
-            let room = link.unacked_max.saturating_sub(link.unacked.len());
-            let limit = room + 1 + on_its_way.len();
-            let mut pending = step.store.pending_for(&identity, link.cursor, limit)?;
-            pending.retain(|envelope_id| !on_its_way.contains(envelope_id));
-            more = pending.len() > room;
-            for envelope_id in pending.into_iter().take(room) {
-                if let Some(held) = step.store.envelope(&envelope_id)? {
-                    batch.push(held);
-                }
-            }
-        }
+        };
+        let accepted = self.is_accepted(&link.peer.identity);
+        let looks = accepted && link.backlog && link.retry_at.is_none();
+        let batch = if looks { self.take_from_backlog(step, id)? } else { Vec::new() };
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
-        batch.retain(|held| link.proved.contains(&held.envelope.header().mailbox));
         let answer = core::mem::take(&mut link.pull_unanswered);
         if answer {
             let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
             step.ready.links.push(LinkAction::Send(id, Frame::Push(Push { count })));
         }
         for held in &batch {
-            if !link.has_room(held.envelope.as_bytes().len()) {
-                more = true;
-                break;
-            }
             link.hand_over(step, held);
-        }
-        if !waits {
-            link.backlog = more;
         }
         if answer {
             step.ready.links.push(LinkAction::Send(id, Frame::End));
         }
         Ok(())
+    }
+
+    /// What the store holds for a link's peer, in its order, as far as the window
+    /// has room; the link's backlog ends when that was all.
+    fn take_from_backlog<R: Read>(
+        &mut self,
+        step: &Step<'_, R>,
+        id: LinkId,
+    ) -> Result<Vec<HeldEnvelope>, R::Error> {
+        let Some(identity) = self.links.get(&id).map(|link| link.peer.identity) else {
+            return Ok(Vec::new());
+        };
+        // What is unacknowledged on another link of this peer is on its way.
+        let links = self.links.values().filter(|link| link.peer.identity == identity);
+        let on_its_way: BTreeSet<EnvelopeId> =
+            links.flat_map(|link| link.unacked.keys().copied()).collect();
+        let Some(link) = self.links.get_mut(&id) else { return Ok(Vec::new()) };
+        let mut batch: Vec<HeldEnvelope> = Vec::new();
+        let mut bytes = 0;
+        let mut after = None;
+        loop {
+            if link.unacked.len() + batch.len() >= link.unacked_max {
+                return Ok(batch);
+            }
+            let page = step.store.pending_for(&identity, after, PAGE)?;
+            for envelope_id in &page {
+                if on_its_way.contains(envelope_id) || link.aside.contains(envelope_id) {
+                    continue;
+                }
+                let Some(held) = step.store.envelope(envelope_id)? else { continue };
+                // req: GSP-35
+                if !link.may_take(&held) {
+                    link.aside.insert(*envelope_id);
+                    continue;
+                }
+                if !link.has_room_for(&held, batch.len(), bytes) {
+                    return Ok(batch);
+                }
+                bytes += held.envelope.as_bytes().len();
+                batch.push(held);
+            }
+            if page.len() < PAGE {
+                link.backlog = false;
+                return Ok(batch);
+            }
+            after = page.last().copied();
+        }
     }
 
     /// A peer says what became of an envelope.
@@ -148,14 +168,10 @@ impl Mesh {
         if DeliveryState::of(&message).is_final() {
             return Ok(());
         }
+        self.try_after_ack(step, &message);
         let first = !message.evidence.iter().any(
             |evidence| matches!(evidence, Evidence::Handed { peer: other, .. } if *other == peer),
         );
-        let attempts = message.attempts;
-        // req: GSP-19
-        let at = step.now.wall.saturating_add(wait_after(attempts));
-        self.note_due(Some(at));
-        step.ready.writes.push(Write::NextTry { message_id, attempts, at: Some(at) });
         if first {
             let evidence = Evidence::Handed { peer, at: step.now.wall };
             message.evidence.push(evidence.clone());
@@ -174,53 +190,62 @@ impl Mesh {
         purpose: Purpose,
         reason: RefusalReason,
     ) -> Result<(), R::Error> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        if matches!(reason, RefusalReason::Busy | RefusalReason::Quota) {
+            let seconds = match ack.retry_after_s {
+                0 => RETRY_AFTER_S,
+                hint => hint.min(RETRY_AFTER_S_MAX),
+            };
+            link.retry_at = Some(step.now.mono + Duration::from_secs(u64::from(seconds)));
+            link.backlog = true;
+            return Ok(());
+        }
+        // It goes out again with the next link, the next proof of a mailbox, the
+        // next card or the next timed try.
+        link.aside.insert(ack.id);
         match (reason, purpose) {
             (RefusalReason::UnknownKey, Purpose::Message(message_id)) => {
+                // req: GSP-30
                 self.seal_to_newer_key(step, &message_id)?;
             }
             // A receipt is never sealed again (DLV-14).
             (RefusalReason::UnknownKey | RefusalReason::Malformed, Purpose::Receipt) => {
                 step.ready.writes.push(Write::DropEnvelope(ack.id));
             }
-            (RefusalReason::Busy | RefusalReason::Quota, _) => {
-                let seconds = match ack.retry_after_s {
-                    0 => RETRY_AFTER_S,
-                    hint => hint.min(RETRY_AFTER_S_MAX),
-                };
-                if let Some(link) = self.links.get_mut(&id) {
-                    let wait = Duration::from_secs(u64::from(seconds));
-                    link.retry_at = Some(step.now.mono + wait);
-                }
-            }
-            // It stays in the store and goes out again with the next link, the
-            // next proof of a mailbox or the next timed try.
             _ => {}
         }
         Ok(())
     }
 
-    /// The links of this peer look into the store again.
-    pub(crate) fn backlog_for(&mut self, identity: &IdentityKey) {
+    /// Whatever is held for this contact may be handed over from now on, also what
+    /// was set aside.
+    pub(crate) fn look_again_for(&mut self, identity: &IdentityKey) {
         for link in self.links.values_mut().filter(|link| link.peer.identity == *identity) {
-            link.backlog = true;
-            link.cursor = None;
-        }
-    }
-
-    /// An envelope was replaced: its acknowledgement no longer matters.
-    pub(crate) fn forget_unacked(&mut self, envelope_id: &EnvelopeId) {
-        for link in self.links.values_mut() {
-            if let Some((_, len)) = link.unacked.remove(envelope_id) {
-                link.unacked_bytes -= len;
-            }
+            link.look_again();
         }
     }
 }
 
-impl crate::links::Link {
+impl Link {
+    /// Whether the peer has proved the mailbox that an envelope is for.
+    fn may_take(&self, held: &HeldEnvelope) -> bool {
+        self.proved.contains(&held.envelope.header().mailbox)
+    }
+
+    fn has_room(&self, held: &HeldEnvelope) -> bool {
+        self.has_room_for(held, 0, 0)
+    }
+
+    /// Whether one more envelope fits in the window after these.
+    // req: GSP-16
+    fn has_room_for(&self, held: &HeldEnvelope, envelopes: usize, bytes: usize) -> bool {
+        let len = held.envelope.as_bytes().len();
+        self.unacked.len() + envelopes < self.unacked_max
+            && self.unacked_bytes + bytes + len <= UNACKED_BYTES_MAX
+    }
+
     fn hand_over<R: Read>(&mut self, step: &mut Step<'_, R>, held: &HeldEnvelope) {
         let len = held.envelope.as_bytes().len();
-        self.cursor = Some(held.envelope.id());
         self.unacked.insert(held.envelope.id(), (held.purpose, len));
         self.unacked_bytes += len;
         let msg = Msg {

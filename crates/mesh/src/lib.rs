@@ -22,17 +22,21 @@
 //! - [`input`], [`ready`], [`write`], [`read`]: the four sides of the machine
 //! - `contacts`, `own_cards`: who may talk to us, what we tell them
 //! - `sending` → `handover` → `receiving` → `receipts`: one message's life
-//! - `links`: who is connected, duplicates, hello
-//! - [`discovery`]: when to send beacons and whom to dial
+//! - `retry`: what is done until there is a receipt; `clocks`: by whose time
+//! - `links`, `admission`: who is connected, hello, policy, duplicates
+//! - [`discovery`], `hints`: when to send beacons and whom to dial
 //! - [`delivery`]: the state of a message as its evidence allows it
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod admission;
 mod budget;
+mod clocks;
 mod contacts;
 pub mod delivery;
 pub mod discovery;
 mod handover;
+mod hints;
 pub mod input;
 pub mod keyring;
 mod links;
@@ -42,6 +46,7 @@ pub mod read;
 pub mod ready;
 mod receipts;
 mod receiving;
+mod retry;
 mod sending;
 pub mod write;
 

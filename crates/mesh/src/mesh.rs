@@ -9,6 +9,7 @@ use tortalk_model::{IdentityKey, InstanceId, MonoMillis, Now, UnixMillis};
 use tortalk_wire::Frame;
 
 use crate::budget::Budget;
+use crate::clocks::OwnClock;
 use crate::contacts::Known;
 use crate::discovery::{Beacons, Dials};
 use crate::input::{Command, Input, LinkId, RequestId, Visibility};
@@ -49,6 +50,7 @@ pub struct Mesh {
     pub(crate) beacons: Beacons,
     pub(crate) receipts: Receipts,
     pub(crate) strangers_opens: Budget,
+    pub(crate) clock: OwnClock,
     pub(crate) next_due: Option<UnixMillis>,
     pub(crate) next_tick: MonoMillis,
     pub(crate) next_expiry: MonoMillis,
@@ -85,6 +87,7 @@ impl Mesh {
             beacons: Beacons::default(),
             receipts: Receipts::default(),
             strangers_opens: Budget::per_second(STRANGERS_OPENS_PER_S),
+            clock: OwnClock::default(),
             next_due: store.next_due()?,
             next_tick: MonoMillis(0),
             next_expiry: MonoMillis(0),
@@ -103,8 +106,9 @@ impl Mesh {
         store: &R,
     ) -> Result<Ready, R::Error> {
         let mut step = Step { now, store, ready: Ready::default() };
+        self.notice_clock(&mut step)?;
         match input {
-            Input::Started => self.refresh_own_cards(&mut step),
+            Input::Started => self.started(&mut step)?,
             Input::Tick => self.tick(&mut step)?,
             Input::LinkUp { link, role, peer, handshake_hash, address } => {
                 self.link_up(&mut step, Link::new(link, role, peer, handshake_hash, address, now));
@@ -159,9 +163,11 @@ impl Mesh {
         link: LinkId,
         frame: Frame,
     ) -> Result<(), R::Error> {
-        if !self.links.contains_key(&link) {
+        let open = self.links.get(&link).filter(|link| !link.is_closing());
+        let Some(identity) = open.map(|link| link.peer.identity) else {
             return Ok(()); // It was closed while this frame was on its way here.
-        }
+        };
+        self.note_peer_clock(&identity, step.now);
         match frame {
             Frame::Mailboxes(proofs) => self.mailboxes(step, link, &proofs),
             Frame::Hello(hello) => self.hello(step, link, &hello)?,
@@ -175,6 +181,11 @@ impl Mesh {
             Frame::Auth(_) | Frame::Ping(_) | Frame::Pong(_) => {} // The link's own.
         }
         Ok(())
+    }
+
+    fn started<R: Read>(&mut self, step: &mut Step<'_, R>) -> Result<(), R::Error> {
+        self.refresh_own_cards(step);
+        self.check_tries(step)
     }
 
     fn tick<R: Read>(&mut self, step: &mut Step<'_, R>) -> Result<(), R::Error> {

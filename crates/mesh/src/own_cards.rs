@@ -39,12 +39,8 @@ impl Mesh {
 
     /// Signs new cards when what they say has changed.
     pub(crate) fn refresh_own_cards<R: Read>(&mut self, step: &mut Step<'_, R>) {
-        let newest = self.keyring.sealing.last().map(|key| key.secret.key_id());
-        let unchanged = self.own_cards.cards.as_ref().is_some_and(|(_, card)| {
-            let published =
-                card.sealing_keys().iter().map(|key| envelope::key_id(&key.public[..])).max();
-            card.identity() == self.me() && card.name() == self.config.name && published == newest
-        });
+        let unchanged =
+            self.own_cards.cards.as_ref().is_some_and(|(_, card)| self.is_said_by(card));
         if unchanged {
             return;
         }
@@ -64,6 +60,22 @@ impl Mesh {
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             self.send_own_card(step, id, 0);
         }
+    }
+
+    /// Whether our card for contacts says what a new one would.
+    fn is_said_by(&self, card: &Card) -> bool {
+        let keys = &self.keyring;
+        let newest = keys.sealing.last().map(|key| key.secret.key_id());
+        let published =
+            card.sealing_keys().iter().map(|key| envelope::key_id(&key.public[..])).max();
+        card.identity() == self.me()
+            && card.name() == self.config.name
+            && published == newest
+            && card.intro_mailbox() == keys.intro_mailbox.public()
+            && card.contact_mailbox() == Some(keys.contact_mailbox.public())
+            && card.contact().is_some_and(|part| {
+                part.deposit_key == keys.deposit_key && part.read_key == keys.contact_read_key
+            })
     }
 
     fn sign_card(&self, kind: CardKind, seq: u64) -> Option<Card> {
@@ -101,19 +113,27 @@ impl Mesh {
     }
 
     /// Sends the card that this peer may have, unless it has it already.
-    pub(crate) fn send_own_card<R: Read>(&self, step: &mut Step<'_, R>, id: LinkId, held: u64) {
+    pub(crate) fn send_own_card<R: Read>(&mut self, step: &mut Step<'_, R>, id: LinkId, held: u64) {
+        let Some(identity) = self.links.get(&id).map(|link| link.peer.identity) else { return };
+        let accepted = self.is_accepted(&identity);
         let (Some(link), Some((intro, contact))) =
-            (self.links.get(&id), self.own_cards.cards.as_ref())
+            (self.links.get_mut(&id), self.own_cards.cards.as_ref())
         else {
             return;
         };
-        let accepted = self.is_accepted(&link.peer.identity);
         // req: GSP-08
         let card = if accepted { contact } else { intro };
         // req: GSP-09
         if accepted && held >= card.seq() {
             return;
         }
+        let shown = &mut link.shown[usize::from(accepted)];
+        // Otherwise a small frame, repeated, would bring a card each time.
+        // req: GSP-40
+        if *shown == Some(card.seq()) {
+            return;
+        }
+        *shown = Some(card.seq());
         let card = CardBytes::try_from(card.as_bytes()).expect("a card is within its own limit");
         step.ready.links.push(LinkAction::Send(id, Frame::Card(tortalk_wire::Card { card })));
     }

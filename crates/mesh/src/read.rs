@@ -36,7 +36,8 @@ pub trait Read {
     /// When the store cannot be read.
     fn waiting_for_key(&self, contact: &IdentityKey) -> Result<Vec<MessageId>, Self::Error>;
 
-    /// Outgoing messages without a receipt whose next try is due, at most `limit`.
+    /// Outgoing messages without a receipt whose next try is due, the earliest
+    /// first, at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.

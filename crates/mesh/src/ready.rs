@@ -123,6 +123,9 @@ pub enum CommandError {
     /// The card is older than the one at hand.
     #[error("a newer card of this contact is already here")]
     CardOutdated,
+    /// The card is dated further ahead than our clock lets it be.
+    #[error("this card is dated more than two days ahead of this computer's clock")]
+    CardAhead,
     /// No such message.
     #[error("there is no such message")]
     NoSuchMessage,

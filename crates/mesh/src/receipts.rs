@@ -33,13 +33,17 @@ impl Mesh {
     /// Seals everything that is due, each contact's receipts together.
     pub(crate) fn make_receipts<R: Read>(&mut self, step: &mut Step<'_, R>) {
         for (contact, entries) in core::mem::take(&mut self.receipts.due) {
+            // req: DLV-07
+            if !self.is_accepted(&contact) {
+                continue;
+            }
+            // Without a key they wait; signing them each time would be for nothing.
+            if !self.can_seal(&contact, step.now) {
+                self.receipts.due.insert(contact, entries);
+                continue;
+            }
             for chunk in entries.chunks(RECEIPT_IDS_MAX) {
-                let made = self.make_receipt(step, &contact, chunk);
-                if !made && self.is_accepted(&contact) {
-                    for entry in chunk {
-                        self.receipts.add(contact, *entry);
-                    }
-                }
+                self.make_receipt(step, &contact, chunk);
             }
         }
     }
@@ -49,29 +53,26 @@ impl Mesh {
         step: &mut Step<'_, R>,
         contact: &IdentityKey,
         entries: &[ReceiptEntry],
-    ) -> bool {
-        // req: DLV-07
-        if !self.is_accepted(contact) {
-            return false;
-        }
+    ) {
         let draft = Draft {
             audience: *contact,
             device_id: self.keyring.device_id,
+            // req: SEA-09
             nonce: Nonce::from_bytes(entropy::array(&mut *self.entropy)),
             sent_at: step.now.wall,
             chain_id: ChainId::from_bytes([0; 8]),
             counter: 0,
             body: Body::Receipt(entries.to_vec()),
         };
-        let Ok(signed) = SignedMessage::sign(&self.keyring.identity, draft) else { return false };
+        // A receipt that cannot be made comes with the next duplicate.
+        let Ok(signed) = SignedMessage::sign(&self.keyring.identity, draft) else { return };
         let Some(held) = self.seal_to_contact(step, contact, &signed, Purpose::Receipt) else {
-            return false;
+            return;
         };
         let at = step.now.wall;
         for &ReceiptEntry { message_id, kind, .. } in entries {
             step.ready.writes.push(Write::ReceiptMade { message_id, kind, at });
         }
         self.hold(step, held);
-        true
     }
 }

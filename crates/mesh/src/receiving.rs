@@ -1,21 +1,25 @@
 //! Taking an envelope in: every check of spec/gossip.md section 6, in its order.
 
-use tortalk_model::IdentityKey;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use tortalk_keys::card::Card;
 use tortalk_model::envelope::Envelope;
 use tortalk_model::hash::{self, label};
-use tortalk_seal::{Body, OpenedMessage, ReceiptEntry, ReceiptKind, open};
+use tortalk_model::limits::RECEIPT_AGAIN_AFTER;
+use tortalk_model::{IdentityKey, MessageId};
+use tortalk_seal::{Body, OpenError, OpenedMessage, ReceiptEntry, ReceiptKind, open};
 use tortalk_wire::{Ack, AckResult, Frame, Msg, RefusalReason};
 
+use crate::contacts::CardSource;
 use crate::delivery::DeliveryState;
 use crate::input::LinkId;
+use crate::links::Link;
 use crate::mesh::{CommandResult, Mesh, Step};
 use crate::read::Read;
 use crate::ready::{CommandError, Event, LinkAction, Outcome};
 use crate::sending::remember_until;
 use crate::write::{Evidence, IncomingMessage, Write};
-use tortalk_keys::card::Card;
-use tortalk_model::MessageId;
-use tortalk_model::limits::RECEIPT_AGAIN_AFTER;
 
 /// Malformed envelopes that a link may bring before it is closed.
 const MALFORMED_MAX: u32 = 8;
@@ -53,6 +57,9 @@ impl Mesh {
             // req: GSP-23
             Err(_) => self.malformed(step, id),
         };
+        if self.links.get(&id).is_none_or(Link::is_closing) {
+            return Ok(()); // Nothing is answered after a Bye.
+        }
         let ack = Ack {
             id: envelope_id,
             result: verdict.result,
@@ -83,17 +90,29 @@ impl Mesh {
         let Some(peer) = self.links.get(&id).map(|link| link.peer.identity) else {
             return Ok(Verdict::refused(RefusalReason::Busy));
         };
+        let accepted = self.is_accepted(&peer);
         let mailbox = envelope.header().mailbox;
-        let ours = mailbox == self.keyring.contact_mailbox.public()
-            || mailbox == self.keyring.intro_mailbox.public();
+        let proved = mailbox == self.keyring.intro_mailbox.public()
+            || (accepted && mailbox == self.keyring.contact_mailbox.public());
+        // A mailbox that we have not proved to this peer is like any other that is
+        // not ours: otherwise it could find out whose it is.
         // req: GSP-24
-        if !ours {
+        if !proved {
             return Ok(Verdict::refused(RefusalReason::NotForMe));
         }
         let seen = step.store.seen(&envelope.id())?;
-        let accepted = self.is_accepted(&peer);
         // req: GSP-36
         if seen && !accepted {
+            return Ok(Verdict::DUPLICATE);
+        }
+        // req: GSP-25
+        if seen {
+            // Whoever sends it again may lack its receipt.
+            if let Ok(opened) = self.open(envelope)
+                && self.is_accepted(&opened.sender())
+            {
+                self.deliver(step, &opened)?;
+            }
             return Ok(Verdict::DUPLICATE);
         }
         // req: LIM-09
@@ -101,12 +120,13 @@ impl Mesh {
             let busy = Verdict::refused(RefusalReason::Busy);
             return Ok(Verdict { retry_after_s: BUSY_RETRY_AFTER_S, ..busy });
         }
-        let keyring = self.keyring.clone();
-        let Some(secret) = keyring.sealing_secret(envelope.header().key_id) else {
-            return Ok(Verdict::refused(RefusalReason::UnknownKey));
-        };
-        let Ok(opened) = open(envelope, secret, &self.me()) else {
-            return Ok(self.malformed(step, id));
+        let opened = match self.open(envelope) {
+            Ok(opened) => opened,
+            // req: GSP-29
+            Err(OpenError::UnknownSuite(_) | OpenError::OtherKey) => {
+                return Ok(Verdict::refused(RefusalReason::UnknownKey));
+            }
+            Err(_) => return Ok(self.malformed(step, id)),
         };
         // The sender of the words, not the one who brought them, has to be a
         // contact; who is none, or is blocked, sees no difference to a mailbox
@@ -116,13 +136,14 @@ impl Mesh {
             return Ok(Verdict::refused(RefusalReason::NotForMe));
         }
         let verdict = self.deliver(step, &opened)?;
-        // req: GSP-25
-        if seen {
-            return Ok(Verdict::DUPLICATE);
-        }
         let until = remember_until(envelope.header().expires_at, step.now.wall);
         step.ready.writes.push(Write::Seen { envelope_id: envelope.id(), until });
         Ok(verdict)
+    }
+
+    fn open(&self, envelope: &Envelope) -> Result<OpenedMessage, OpenError> {
+        let secret = self.keyring.sealing_secret(envelope.header().key_id);
+        open(envelope, secret.ok_or(OpenError::OtherKey)?, &self.me())
     }
 
     fn may_open_for<R: Read>(&mut self, id: LinkId, step: &Step<'_, R>) -> bool {
@@ -136,26 +157,10 @@ impl Mesh {
         step: &mut Step<'_, R>,
         opened: &OpenedMessage,
     ) -> Result<Verdict, R::Error> {
-        match opened.body() {
-            Body::Receipt(entries) => self.take_receipts(step, opened, entries)?,
-            Body::Card { card } | Body::ContactAccept { card } => {
-                self.take_sealed_card(step, &opened.sender(), card)?;
-            }
-            Body::ContactRequest { card, .. } => {
-                self.take_sealed_card(step, &opened.sender(), card)?;
-                self.confirm(opened);
-            }
-            Body::ResendRequest(_) => {}
-            Body::Text(_) | Body::Unknown { .. } => return self.store_message(step, opened),
+        if let Body::Receipt(entries) = opened.body() {
+            self.take_receipts(step, opened, entries)?;
+            return Ok(Verdict::STORED);
         }
-        Ok(Verdict::STORED)
-    }
-
-    fn store_message<R: Read>(
-        &mut self,
-        step: &mut Step<'_, R>,
-        opened: &OpenedMessage,
-    ) -> Result<Verdict, R::Error> {
         // req: GSP-27
         if let Some(known) = step.store.incoming(&opened.message_id())? {
             let waited = known.receipt_at.is_none_or(|at| {
@@ -168,6 +173,18 @@ impl Mesh {
             }
             return Ok(Verdict::DUPLICATE);
         }
+        if let Body::Card { card }
+        | Body::ContactAccept { card }
+        | Body::ContactRequest { card, .. } = opened.body()
+        {
+            self.take_sealed_card(step, &opened.sender(), card)?;
+        }
+        self.store_message(step, opened);
+        self.confirm(opened);
+        Ok(Verdict::STORED)
+    }
+
+    fn store_message<R: Read>(&mut self, step: &mut Step<'_, R>, opened: &OpenedMessage) {
         let message = IncomingMessage {
             message_id: opened.message_id(),
             contact: opened.sender(),
@@ -181,15 +198,18 @@ impl Mesh {
             read: false,
         };
         step.ready.writes.push(Write::PutIncoming(Box::new(message.clone())));
-        step.ready.events.push(Event::Received(Box::new(message)));
-        if opened.body().wants_receipt() {
-            self.confirm(opened);
+        if is_shown(opened.body()) {
+            step.ready.events.push(Event::Received(Box::new(message)));
         }
-        Ok(Verdict::STORED)
     }
 
-    /// Notes that the sender is to have a receipt; made at the end of the batch.
+    /// Notes that the sender is to have a receipt, if its body is one to confirm;
+    /// made at the end of the batch.
     fn confirm(&mut self, opened: &OpenedMessage) {
+        // req: DLV-11, SEA-37
+        if !is_confirmed(opened.body()) {
+            return;
+        }
         let entry = ReceiptEntry {
             message_id: opened.message_id(),
             signed_hash: opened.signed_hash(),
@@ -206,7 +226,7 @@ impl Mesh {
     ) -> Result<(), R::Error> {
         let card = Card::parse(card).ok().filter(|card| card.identity() == *sender);
         match card.filter(|card| card.contact().is_some()) {
-            Some(card) => self.take_contact_card(step, sender, card),
+            Some(card) => self.take_contact_card(step, sender, card, CardSource::Passed),
             None => Ok(()),
         }
     }
@@ -217,8 +237,15 @@ impl Mesh {
         opened: &OpenedMessage,
         entries: &[ReceiptEntry],
     ) -> Result<(), R::Error> {
+        // What an entry adds has to be known to those after it.
+        let mut messages = BTreeMap::new();
         for entry in entries {
-            let Some(mut message) = step.store.outgoing(&entry.message_id)? else { continue };
+            if let Entry::Vacant(place) = messages.entry(entry.message_id)
+                && let Some(message) = step.store.outgoing(&entry.message_id)?
+            {
+                place.insert((DeliveryState::of(&message), message));
+            }
+            let Some((_, message)) = messages.get_mut(&entry.message_id) else { continue };
             let hash = hash::labelled(label::SIGNED_HASH, &[&message.signed]);
             // A receipt of anybody but the recipient, or for other words, is no
             // evidence.
@@ -230,19 +257,24 @@ impl Mesh {
             if hash != *entry.signed_hash.as_bytes() {
                 continue;
             }
-            let before = DeliveryState::of(&message);
+            let known = |evidence: &Evidence| matches!(evidence, Evidence::Receipt { kind, .. } if *kind == entry.kind);
+            if message.evidence.iter().any(known) {
+                continue;
+            }
+            // req: DLV-13
             let mut proof = opened.bytes().to_vec();
             proof.extend_from_slice(opened.signature().as_bytes());
             let evidence = Evidence::Receipt { kind: entry.kind, at: step.now.wall, proof };
             message.evidence.push(evidence.clone());
-            let state = DeliveryState::of(&message);
-            if state == before {
-                continue;
-            }
             let message_id = entry.message_id;
             step.ready.writes.push(Write::AddEvidence { message_id, evidence });
-            self.stop_trying(step, &message);
-            self.state_changed(step, message_id, message.contact, state);
+        }
+        for (message_id, (before, message)) in messages {
+            let state = DeliveryState::of(&message);
+            if state != before {
+                self.stop_trying(step, &message);
+                self.state_changed(step, message_id, message.contact, state);
+            }
         }
         Ok(())
     }
@@ -280,11 +312,23 @@ impl Mesh {
         }
         step.ready.writes.push(Write::MarkRead(message_id));
         // req: DLV-10
-        if self.config.read_receipts {
+        if self.config.read_receipts && is_confirmed(&message.body) {
             let kind = ReceiptKind::Read;
             let signed_hash = message.signed_hash;
             self.receipts.add(message.contact, ReceiptEntry { message_id, signed_hash, kind });
         }
         Ok(Ok(Outcome::Done))
     }
+}
+
+/// Whether people see it: what is part of a conversation, and what somebody says
+/// who asks to be a contact.
+fn is_shown(body: &Body) -> bool {
+    body.is_user_visible() || matches!(body, Body::ContactRequest { .. })
+}
+
+/// Whether a contact gets a receipt for it. A request of somebody who is a contact
+/// already gets no acceptance that would be one.
+fn is_confirmed(body: &Body) -> bool {
+    body.wants_receipt() || matches!(body, Body::ContactRequest { .. })
 }

@@ -40,6 +40,16 @@ pub mod label {
     pub const SIGN_LINK_AUTH: &[u8] = b"tortalk/v1/sign/link-auth\0";
     /// A mailbox key's signature over a link's handshake.
     pub const SIGN_MAILBOX_PROOF: &[u8] = b"tortalk/v1/sign/mailbox-proof\0";
+    /// The associated data of the sealed card in a drop.
+    pub const CARD_DROP: &[u8] = b"tortalk/v1/card-drop\0";
+    /// A relay's signature over who it is and what its clock says.
+    pub const SIGN_RELAY_INFO: &[u8] = b"tortalk/v1/sign/relay-info\0";
+    /// A relay's signature over the ids of what it stored.
+    pub const SIGN_RELAY_RECEIPT: &[u8] = b"tortalk/v1/sign/relay-receipt\0";
+    /// A mailbox key's signature over a relay's challenge.
+    pub const SIGN_RELAY_PULL: &[u8] = b"tortalk/v1/sign/relay-pull\0";
+    /// A mailbox key's signature over what lies in its card drop.
+    pub const SIGN_CARD_DROP: &[u8] = b"tortalk/v1/sign/card-drop\0";
 
     /// Every label, for the check that the table is prefix-free.
     pub const ALL: &[&[u8]] = &[
@@ -57,6 +67,11 @@ pub mod label {
         SIGN_MAILBOX_OWNER,
         SIGN_LINK_AUTH,
         SIGN_MAILBOX_PROOF,
+        CARD_DROP,
+        SIGN_RELAY_INFO,
+        SIGN_RELAY_RECEIPT,
+        SIGN_RELAY_PULL,
+        SIGN_CARD_DROP,
     ];
 }
 

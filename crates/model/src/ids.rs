@@ -81,6 +81,10 @@ byte_id!(
     StoreId, 16
 );
 byte_id!(
+    /// One life of a relay's database: sequences are numbered within one.
+    Epoch, 16
+);
+byte_id!(
     /// The first eight bytes of the hash of a sealing key (ENV-05).
     KeyId, 8
 );

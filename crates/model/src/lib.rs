@@ -25,7 +25,7 @@ pub mod time;
 
 pub use envelope::{Envelope, EnvelopeError, EnvelopeHeader};
 pub use ids::{
-    ChainId, DeviceId, EnvelopeId, IdentityKey, InstanceId, KeyId, MailboxKey, MessageId, Nonce,
-    PurgeHash, PurgeKey, RelayKey, SignedHash, StoreId,
+    ChainId, DeviceId, EnvelopeId, Epoch, IdentityKey, InstanceId, KeyId, MailboxKey, MessageId,
+    Nonce, PurgeHash, PurgeKey, RelayKey, SignedHash, StoreId,
 };
 pub use time::{MonoMillis, Now, UnixMillis};

@@ -4,6 +4,8 @@
 
 use core::time::Duration;
 
+pub mod relay;
+
 /// Layout number of the only envelope layout.
 pub const ENVELOPE_LAYOUT: u8 = 1;
 /// Suite number of the only suite: HPKE base, MLKEM768-X25519, HKDF-SHA256,
@@ -115,6 +117,8 @@ pub const UNKNOWN_FRAME_BYTES_MAX: usize = 1024 * 1024;
 pub const HANDSHAKES_MAX: usize = 64;
 /// Handshakes in progress at the listener from one address.
 pub const HANDSHAKES_PER_ADDRESS_MAX: usize = 8;
+/// Links with one person, one for each device.
+pub const LINKS_PER_PERSON_MAX: usize = 8;
 /// Authenticated links with strangers.
 pub const STRANGER_LINKS_MAX: usize = 64;
 

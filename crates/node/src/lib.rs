@@ -1,1 +1,38 @@
 //! A torTalk node: profile, sockets, clocks and the machines between them.
+//!
+//! Everything below this crate is told the time, given randomness and handed
+//! bytes. Here is where those come from:
+//!
+//! - [`profile`]: a person's folder: settings, identity, keys, store, lock
+//! - [`entropy`]: the system's randomness
+//! - [`discovery`]: beacons and mDNS, untrusted hints of who is around
+//! - `links`: TCP connections with a link machine on each
+//! - `engine`: the thread that owns the protocol machine and the store, and
+//!   says nothing to anybody before the disk has it
+//! - [`control`]: how other processes talk to a running node
+//! - [`node`]: starts all of it and sees it to its end; [`Handle`] talks to it
+//!
+//! This crate decides nothing of the protocol, and never logs a key, a text or
+//! an address.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod clock;
+pub mod control;
+pub mod discovery;
+mod engine;
+pub mod entropy;
+mod handle;
+mod links;
+pub mod node;
+pub mod profile;
+pub mod sabotage;
+
+pub use handle::{Events, Handle, Pending};
+pub use links::listener::{DEFAULT_PORT, ListenError};
+pub use node::{Control, Network, Node, NodeError, NodeOptions, StartError};
+pub use tortalk_model::entropy::Entropy;
+pub use tortalk_model::{InstanceId, UnixMillis};
+pub use tortalk_settings::{SETTINGS_FILE, Settings, Visibility};
+pub use tortalk_sqlite::{LockError, OpenError as DatabaseError, StoreFault};
+pub use tortalk_store::StoreError;

@@ -24,7 +24,7 @@ pub(crate) const KNOWN: Known = &[
     ("network", &["tcp_port", "interfaces", "beacons", "mdns", "visibility", "peers"]),
     ("server", &["url", "safety_mode", "tor_socks"]),
     ("user", &["username"]),
-    ("messages", &["receipts", "read_receipts"]),
+    ("messages", &["read_receipts"]),
 ];
 
 /// A profile's settings. [`Settings::default`] is what an empty file means.
@@ -110,10 +110,8 @@ pub struct User {
 }
 
 /// `[messages]`: what senders learn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Messages {
-    /// Whether receipts of delivery are sent.
-    pub receipts: bool,
     /// Whether receipts of reading are sent.
     pub read_receipts: bool,
 }
@@ -140,12 +138,6 @@ impl Default for Network {
             visibility: Visibility::Everyone,
             peers: Vec::new(),
         }
-    }
-}
-
-impl Default for Messages {
-    fn default() -> Self {
-        Self { receipts: true, read_receipts: false }
     }
 }
 
@@ -243,9 +235,6 @@ impl Settings {
     fn read_person(&mut self, file: &mut Document<'_>) {
         const NAME: &str = "a name of at most 64 bytes without control characters";
         self.user.username = file.read("user", "username", NAME, |v| text(v, username));
-        if let Some(on) = file.read("messages", "receipts", FLAG, flag) {
-            self.messages.receipts = on;
-        }
         if let Some(on) = file.read("messages", "read_receipts", FLAG, flag) {
             self.messages.read_receipts = on;
         }

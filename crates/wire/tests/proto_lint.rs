@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use protox::prost_reflect::{
     Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind,
-    MessageDescriptor,
+    MessageDescriptor, ServiceDescriptor,
 };
 
 const UNITS: [&str; 6] = ["bytes", "milliseconds", "seconds", "number", "count", "proofs"];
@@ -57,6 +57,10 @@ fn the_rules_find_what_breaks_them() {
           // No unit here.
           bytes data = 1;
         }
+        // A service.
+        service Other {
+          rpc Call(Good) returns (Good);
+        }
         // An enum.
         enum Colour {
           // Zero.
@@ -81,6 +85,9 @@ fn the_rules_find_what_breaks_them() {
         "wrong.Good.data: the comment names no unit or length",
         "wrong.Colour: the zero value is not COLOUR_UNSPECIFIED",
         "wrong.RED: no prefix COLOUR_",
+        "wrong.Other: not an UpperCamelCase name that ends with Service",
+        "wrong.Other.Call: no comment",
+        "wrong.Other.Call: Good is not CallRequest",
     ] {
         assert!(faults.iter().any(|fault| fault == expected), "{expected} is missing: {faults:#?}");
     }
@@ -118,6 +125,34 @@ fn lint_file(file: &FileDescriptor, faults: &mut Vec<String>) {
     }
     for item in file.enums() {
         lint_enum(file, &item, faults);
+    }
+    for service in file.services() {
+        lint_service(file, &service, faults);
+    }
+}
+
+/// A call has a request and a response of its own, named after it.
+fn lint_service(file: &FileDescriptor, service: &ServiceDescriptor, faults: &mut Vec<String>) {
+    let name = service.full_name();
+    if !is_upper_camel(service.name()) || !service.name().ends_with("Service") {
+        faults.push(format!("{name}: not an UpperCamelCase name that ends with Service"));
+    }
+    if comment(file, service.path()).is_empty() {
+        faults.push(format!("{name}: no comment"));
+    }
+    for method in service.methods() {
+        let name = method.full_name();
+        if !is_upper_camel(method.name()) {
+            faults.push(format!("{name}: not UpperCamelCase"));
+        }
+        if comment(file, method.path()).is_empty() {
+            faults.push(format!("{name}: no comment"));
+        }
+        for (message, end) in [(method.input(), "Request"), (method.output(), "Response")] {
+            if message.name() != format!("{}{end}", method.name()) {
+                faults.push(format!("{name}: {} is not {}{end}", message.name(), method.name()));
+            }
+        }
     }
 }
 

@@ -37,6 +37,17 @@ fn a_change_brings_the_short_interval_back() {
     assert!(!sent_until(&mut beacons, 200_000, 205_001).is_empty());
 }
 
+// req: DSC-36
+#[test]
+fn a_peer_that_starts_again_hears_of_us_within_a_second() {
+    let mut beacons = Beacons::default();
+    beacons.address_up(MonoMillis(0));
+    sent_until(&mut beacons, 0, 200_000);
+    beacons.peer_gone(MonoMillis(200_000));
+    let sent = sent_until(&mut beacons, 200_000, 201_100);
+    assert_eq!(sent.len(), 1, "{sent:?}");
+}
+
 // req: DSC-07
 #[test]
 fn extra_beacons_are_a_second_apart() {

@@ -5,6 +5,7 @@ use core::time::Duration;
 use tortalk_keys::card::Card;
 use tortalk_keys::link_auth::Role;
 use tortalk_mesh::{Command, CommandError, Input, LinkAction};
+use tortalk_seal::Body;
 use tortalk_wire::{ByeReason, Frame};
 
 use crate::person::START_MS;
@@ -77,24 +78,38 @@ fn cards_beyond_two_a_second_are_not_looked_at() {
     assert_eq!(closed(&stage.frame(link, broken), link), Some(ByeReason::Protocol));
 }
 
-// req: IDN-46
+// req: IDN-45, IDN-46
 #[test]
-fn a_card_from_far_ahead_does_not_replace() {
-    let puppet = Puppet::new(1);
+fn a_card_from_far_ahead_replaces_only_if_its_owner_shows_it() {
+    const HOUR_MS: u64 = 3_600_000;
+    let mut puppet = Puppet::new(1);
     let (mut stage, link) = Stage::with_contact(&puppet);
-    let held = |stage: &Stage| {
+    let held = |stage: &Stage, puppet: &Puppet| {
         let contact = stage.person.mesh.contact(&puppet.identity.public()).expect("a contact");
         Card::parse(contact.card.as_deref().expect("a card")).expect("valid").seq()
     };
-    assert_eq!(held(&stage), START_MS);
-    stage.frame(link, puppet.card_frame(START_MS + 49 * 3_600_000));
-    assert_eq!(held(&stage), START_MS);
+    let passed = |stage: &mut Stage, puppet: &mut Puppet, seq: u64| {
+        let card = puppet.card(seq, true).into_bytes();
+        let message = puppet.message(stage.person.identity(), Body::Card { card });
+        let envelope = puppet.seal(&stage.person, &message);
+        stage.hand_over(link, envelope.as_bytes());
+    };
+    assert_eq!(held(&stage, &puppet), START_MS);
+    passed(&mut stage, &mut puppet, START_MS + 49 * HOUR_MS);
+    assert_eq!(held(&stage, &puppet), START_MS);
+    let card = puppet.card(START_MS + 49 * HOUR_MS, true).into_bytes();
+    let import = Command::ImportCard { card, name: String::new() };
+    assert_eq!(stage.person.command(import, stage.now).0, Err(CommandError::CardAhead));
+    assert_eq!(held(&stage, &puppet), START_MS);
+    passed(&mut stage, &mut puppet, START_MS + 47 * HOUR_MS);
+    assert_eq!(held(&stage, &puppet), START_MS + 47 * HOUR_MS);
+    passed(&mut stage, &mut puppet, START_MS + 1);
+    assert_eq!(held(&stage, &puppet), START_MS + 47 * HOUR_MS, "older than the one at hand");
+    stage.frame(link, puppet.card_frame(START_MS + 9999 * HOUR_MS));
+    assert_eq!(held(&stage, &puppet), START_MS + 9999 * HOUR_MS, "the owner means it");
     stage.wait(Duration::from_secs(2));
-    stage.frame(link, puppet.card_frame(START_MS + 47 * 3_600_000));
-    assert_eq!(held(&stage), START_MS + 47 * 3_600_000);
-    stage.wait(Duration::from_secs(2));
-    stage.frame(link, puppet.card_frame(START_MS + 1));
-    assert_eq!(held(&stage), START_MS + 47 * 3_600_000, "older than the one at hand");
+    stage.frame(link, puppet.card_frame(START_MS + 9998 * HOUR_MS));
+    assert_eq!(held(&stage, &puppet), START_MS + 9999 * HOUR_MS);
 }
 
 // req: IDN-44

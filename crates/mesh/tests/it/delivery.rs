@@ -2,15 +2,16 @@
 
 use core::time::Duration;
 
+use tortalk_keys::card::Card;
 use tortalk_keys::link_auth::Role;
-use tortalk_mesh::{Command, DeliveryState, Evidence, Input, LinkId, Outcome, Read};
+use tortalk_mesh::{Command, DeliveryState, Event, Evidence, Input, LinkId, Outcome, Read};
 use tortalk_model::envelope::Envelope;
-use tortalk_model::{EnvelopeId, MessageId, SignedHash};
-use tortalk_seal::{Body, BodyType, OpenedMessage, ReceiptEntry, ReceiptKind, open};
+use tortalk_model::{ChainId, EnvelopeId, MessageId, SignedHash};
+use tortalk_seal::{Body, BodyType, OpenedMessage, ReceiptEntry, ReceiptKind, ResendRequest, open};
 use tortalk_wire::{AckResult, Frame, Msg, RefusalReason};
 
-use crate::person::Person;
-use crate::puppet::{Puppet, Stage, ack, handed, refused};
+use crate::person::{Person, START_MS};
+use crate::puppet::{Puppet, Stage, ack, handed, msg, refused};
 use crate::world::World;
 
 /// A text of the person to the puppet, with what the puppet opened.
@@ -268,4 +269,104 @@ fn after_ninety_days_without_a_receipt_it_is_not_confirmed() {
     assert_eq!(state(&stage.person, &id), DeliveryState::NotConfirmed);
     let (_, actions) = stage.link(&puppet, Role::Responder);
     assert!(handed(&actions).is_empty());
+}
+
+/// What the puppet's envelope makes the person hand over.
+fn answers(stage: &mut Stage, link: LinkId, puppet: &mut Puppet, body: Body) -> usize {
+    let message = puppet.message(stage.person.identity(), body);
+    let envelope = puppet.seal(&stage.person, &message);
+    handed(&stage.frame(link, msg(&envelope))).len()
+}
+
+// req: SEA-37, DLV-11, DLV-09, DLV-10
+#[test]
+fn an_unknown_critical_body_is_never_confirmed() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    stage.person.set_read_receipts(true);
+    stage.feed(Input::Started);
+    let link = {
+        let _ = link;
+        stage.introduce(&puppet)
+    };
+    let body = Body::Unknown { body_type: BodyType(0x8700), bytes: vec![1] };
+    let message = puppet.message(stage.person.identity(), body);
+    for _ in 0..2 {
+        let envelope = puppet.seal(&stage.person, &message);
+        assert!(handed(&stage.frame(link, msg(&envelope))).is_empty());
+        assert!(handed(&stage.frame(link, msg(&envelope))).is_empty());
+        stage.wait(Duration::from_secs(600));
+    }
+    let read = Command::MarkRead { message_id: message.message_id() };
+    let (outcome, actions) = stage.person.command(read, stage.now);
+    outcome.expect("a message of theirs");
+    assert!(handed(&actions).is_empty());
+}
+
+// req: DLV-11, DLV-09
+#[test]
+fn cards_and_acceptances_are_confirmed_and_not_shown() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    let card = puppet.card(START_MS + 7, true).into_bytes();
+    let range = ResendRequest { chain_id: ChainId::from_bytes([3; 8]), from: 1, to: 2 };
+    for body in [
+        Body::Card { card: card.clone() },
+        Body::ContactAccept { card },
+        Body::ResendRequest(range),
+    ] {
+        let message = puppet.message(stage.person.identity(), body);
+        let first = puppet.seal(&stage.person, &message);
+        assert_eq!(handed(&stage.frame(link, msg(&first))).len(), 1, "the receipt");
+        let again = puppet.seal(&stage.person, &message);
+        assert_eq!(stage.hand_over(link, again.as_bytes()).result, AckResult::Duplicate);
+    }
+    let shown = |event: &Event| matches!(event, Event::Received(_));
+    assert!(!stage.person.events.iter().any(shown));
+    let contact = stage.person.mesh.contact(&puppet.identity.public()).expect("a contact");
+    let held = Card::parse(contact.card.as_deref().expect("a card")).expect("valid");
+    assert_eq!(held.seq(), START_MS + 7);
+}
+
+// req: DLV-09, DLV-11
+#[test]
+fn a_request_from_a_contact_is_shown_and_confirmed_once() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    let card = puppet.card(START_MS + 7, true).into_bytes();
+    let body = Body::ContactRequest { card, text: "hello?".into() };
+    let request = puppet.message(stage.person.identity(), body);
+    let mut receipts = 0;
+    for _ in 0..5 {
+        let envelope = puppet.seal(&stage.person, &request);
+        receipts += handed(&stage.frame(link, msg(&envelope))).len();
+    }
+    assert_eq!(receipts, 1);
+    let shown = |event: &&Event| matches!(event, Event::Received(_));
+    assert_eq!(stage.person.events.iter().filter(shown).count(), 1);
+}
+
+// req: DLV-02, DLV-13
+#[test]
+fn a_receipt_that_says_read_before_delivered_takes_nothing_back() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    let (message, _) = sent(&mut stage, &puppet, "hello");
+    let id = message.message_id();
+    let read = entry(&message, ReceiptKind::Read);
+    let delivered = entry(&message, ReceiptKind::Delivered);
+    let body = Body::Receipt(vec![read, delivered, read, delivered]);
+    assert_eq!(answers(&mut stage, link, &mut puppet, body), 0);
+    let told: Vec<DeliveryState> = stage
+        .person
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::StateChanged { message_id, state, .. } if *message_id == id => Some(*state),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [DeliveryState::Queued, DeliveryState::Read]);
+    let stored = stage.person.store.outgoing(&id).expect("readable").expect("ours");
+    assert_eq!(stored.evidence.len(), 2, "both kinds are kept");
 }

@@ -2,11 +2,18 @@
 //! virtual time, and a puppet peer that breaks one rule at a time.
 
 mod cards;
+mod claims;
+mod clocks;
+mod convergence;
 mod conversation;
 mod delivery;
 mod discovery;
 mod gossip;
+mod handover;
+mod order;
 mod person;
 mod puppet;
+mod sealing;
+mod strangers;
 mod taking;
 mod world;

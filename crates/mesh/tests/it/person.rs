@@ -15,6 +15,8 @@ use tortalk_store::Store;
 use tortalk_store::vault::ProfileKey;
 use tortalk_testkit::Seeded;
 
+use crate::claims;
+
 pub(crate) const WEEK_MS: u64 = 7 * 24 * 3_600_000;
 /// Where the virtual wall clocks start.
 pub(crate) const START_MS: u64 = 1_800_000_000_000;
@@ -30,6 +32,8 @@ pub(crate) struct Person {
     /// This person's wall clock minus the world's, in milliseconds.
     pub(crate) clock_offset_ms: i64,
     pub(crate) config: MeshConfig,
+    /// The disk fails at the next commit.
+    pub(crate) fails_next: bool,
     key: ProfileKey,
     seed: u64,
     starts: u64,
@@ -42,7 +46,18 @@ impl Person {
         Self::with_visibility(name, seed, Visibility::Everyone)
     }
 
+    /// Somebody whose clock is off by this much, and was when the keys were made.
+    pub(crate) fn with_clock(name: &str, seed: u64, clock_offset_ms: i64) -> Self {
+        let made = START_MS.saturating_add_signed(clock_offset_ms) - 3_600_000;
+        let person = Self::made_at(name, seed, Visibility::Everyone, made);
+        Self { clock_offset_ms, ..person }
+    }
+
     pub(crate) fn with_visibility(name: &str, seed: u64, visibility: Visibility) -> Self {
+        Self::made_at(name, seed, visibility, START_MS - 3_600_000)
+    }
+
+    fn made_at(name: &str, seed: u64, visibility: Visibility, made: u64) -> Self {
         let mut random = Seeded::new(seed);
         let dir = TempDir::new().expect("a temporary folder");
         let key = ProfileKey::from_bytes(random.bytes());
@@ -60,8 +75,8 @@ impl Person {
             contact_mailbox: MailboxSecret::from_seed(random.bytes()),
             sealing: vec![SealingKey {
                 secret: SealingSecret::from_seed(random.bytes()),
-                not_before: UnixMillis(START_MS - 3_600_000),
-                not_after: UnixMillis(START_MS - 3_600_000 + 4 * WEEK_MS),
+                not_before: UnixMillis(made),
+                not_after: UnixMillis(made + 4 * WEEK_MS),
             }],
             deposit_key: random.bytes(),
             intro_read_key: random.bytes(),
@@ -81,6 +96,7 @@ impl Person {
             beacons: 0,
             clock_offset_ms: 0,
             config,
+            fails_next: false,
             key,
             seed,
             starts: 0,
@@ -98,12 +114,45 @@ impl Person {
         self.mesh = machine(&self.keyring, &self.config, self.seed, 99, &self.store);
     }
 
+    /// The machine is built anew with one other sealing key, as when the seeds
+    /// were erased.
+    pub(crate) fn forget_sealing_keys(&mut self) {
+        let old = &self.keyring;
+        let mut random = Seeded::new(self.seed ^ 5 << 40);
+        self.keyring = Arc::new(Keyring {
+            identity: old.identity.clone(),
+            device_id: old.device_id,
+            store_id: old.store_id,
+            intro_mailbox: MailboxSecret::from_seed(*old.intro_mailbox.seed()),
+            contact_mailbox: MailboxSecret::from_seed(*old.contact_mailbox.seed()),
+            sealing: vec![SealingKey {
+                secret: SealingSecret::from_seed(random.bytes()),
+                not_before: old.sealing[0].not_before,
+                not_after: old.sealing[0].not_after,
+            }],
+            deposit_key: old.deposit_key,
+            intro_read_key: old.intro_read_key,
+            contact_read_key: old.contact_read_key,
+        });
+        self.restart();
+    }
+
+    /// The machine is thrown away and built anew from the open store.
+    pub(crate) fn rebuild(&mut self) {
+        self.starts += 1;
+        self.mesh = machine(&self.keyring, &self.config, self.seed, self.starts, &self.store);
+    }
+
     /// Ends the process and starts it again: machine and store come from disk.
     pub(crate) fn restart(&mut self) {
         self.starts += 1;
         let path = self.dir.path().join("store.sqlite");
         let entropy = Box::new(Seeded::new(self.seed ^ self.starts << 48));
         self.store = Store::open(&path, self.key.clone(), entropy).expect("its own store");
+        // Each start is an instance of its own.
+        self.instance_id =
+            InstanceId::from_bytes(Seeded::new(self.seed ^ self.starts << 24).bytes());
+        self.config.instance_id = self.instance_id;
         self.mesh = machine(&self.keyring, &self.config, self.seed, self.starts, &self.store);
     }
 
@@ -117,11 +166,19 @@ impl Person {
         for input in inputs {
             let ready = self.mesh.handle(input, now, &self.store).expect("a readable store");
             self.store.apply(&ready.writes).expect("a writable store");
+            claims::hold(&ready, &self.store);
             all.merge(ready);
         }
         let ready = self.mesh.settle(now, &self.store).expect("a readable store");
         self.store.apply(&ready.writes).expect("a writable store");
+        claims::hold(&ready, &self.store);
         all.merge(ready);
+        if core::mem::take(&mut self.fails_next) {
+            // Nothing leaves, and what was made ready goes with the machine.
+            self.store.rollback().expect("taken back");
+            self.rebuild();
+            return (Vec::new(), Vec::new());
+        }
         self.store.commit().expect("a commit");
         self.events.extend(all.events);
         self.dials.extend(all.dials);

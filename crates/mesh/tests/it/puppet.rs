@@ -41,6 +41,8 @@ pub(crate) struct Puppet {
     pub(crate) instance_id: InstanceId,
     pub(crate) device_id: DeviceId,
     pub(crate) store_id: StoreId,
+    /// When its sealing key becomes valid, in its own clock; for four weeks.
+    pub(crate) not_before: UnixMillis,
     random: Seeded,
 }
 
@@ -70,6 +72,15 @@ impl Stage {
 
     /// The puppet is linked from now on; what the person does about it.
     pub(crate) fn link(&mut self, puppet: &Puppet, role: Role) -> (LinkId, Vec<LinkAction>) {
+        self.link_with_hash(puppet, role, HASH)
+    }
+
+    pub(crate) fn link_with_hash(
+        &mut self,
+        puppet: &Puppet,
+        role: Role,
+        handshake_hash: [u8; 64],
+    ) -> (LinkId, Vec<LinkAction>) {
         let link = LinkId(self.next_link);
         self.next_link += 1;
         let peer = PeerAuth {
@@ -78,7 +89,7 @@ impl Stage {
             instance_id: puppet.instance_id,
         };
         let address = SocketAddr::from(([192, 0, 2, 7], 45454));
-        let up = Input::LinkUp { link, role, peer, handshake_hash: HASH, address };
+        let up = Input::LinkUp { link, role, peer, handshake_hash, address };
         (link, self.feed(up))
     }
 
@@ -146,17 +157,13 @@ impl Puppet {
             instance_id: InstanceId::from_bytes(random.bytes()),
             device_id: DeviceId::from_bytes(random.bytes()),
             store_id: StoreId::from_bytes(random.bytes()),
+            not_before: UnixMillis(START_MS - 1000),
             random,
         }
     }
 
     pub(crate) fn proofs(&self, role: Role) -> Frame {
-        let proof = |secret: &MailboxSecret| MailboxProof {
-            mailbox: secret.public(),
-            signature: *mailbox_proof::sign(secret, role, &HASH).as_bytes(),
-        };
-        let proofs = vec![proof(&self.intro), proof(&self.contact)];
-        Frame::Mailboxes(Mailboxes::new(proofs).expect("two proofs"))
+        proofs_of([&self.intro, &self.contact], role)
     }
 
     pub(crate) fn hello(&self) -> Frame {
@@ -183,8 +190,8 @@ impl Puppet {
             name: "the puppet".into(),
             sealing_keys: vec![SealingKeyEntry {
                 device_id,
-                not_before: UnixMillis(START_MS - 1000),
-                not_after: UnixMillis(START_MS - 1000 + 4 * WEEK_MS),
+                not_before: self.not_before,
+                not_after: UnixMillis(self.not_before.0 + 4 * WEEK_MS),
                 public: Box::new(public),
             }],
             contact: contact.then(|| ContactPart {
@@ -242,6 +249,31 @@ impl Puppet {
         let recipient = Recipient { mailbox: to.keyring.contact_mailbox.public(), key };
         seal(message, &recipient, expires_at, &mut self.random).expect("a good key").envelope
     }
+
+    /// Sealed for the mailbox that everybody may write to.
+    pub(crate) fn seal_for_intro(&mut self, to: &Person, message: &SignedMessage) -> Envelope {
+        let mailbox = to.keyring.intro_mailbox.public();
+        let recipient = Recipient { mailbox, key: to.keyring.sealing[0].secret.public() };
+        let expires_at = UnixMillis(START_MS + WEEK_MS);
+        seal(message, &recipient, expires_at, &mut self.random).expect("a good key").envelope
+    }
+}
+
+pub(crate) fn proofs_of<'a>(
+    secrets: impl IntoIterator<Item = &'a MailboxSecret>,
+    role: Role,
+) -> Frame {
+    let proof = |secret: &MailboxSecret| MailboxProof {
+        mailbox: secret.public(),
+        signature: *mailbox_proof::sign(secret, role, &HASH).as_bytes(),
+    };
+    let proofs = secrets.into_iter().map(proof).collect();
+    Frame::Mailboxes(Mailboxes::new(proofs).expect("one to sixteen proofs"))
+}
+
+pub(crate) fn msg(envelope: &Envelope) -> Frame {
+    let envelope = EnvelopeBytes::from(envelope);
+    Frame::Msg(Msg { ttl: 0, stamp: StampBytes::default(), envelope })
 }
 
 pub(crate) fn as_frame(card: &Card) -> Frame {

@@ -101,14 +101,14 @@ fn strangers_have_a_budget_of_openings() {
     let mut results = Vec::new();
     for i in 0..12 {
         let message = puppet.text(&stage.person, &format!("{i}"));
-        let envelope = puppet.seal(&stage.person, &message);
+        let envelope = puppet.seal_for_intro(&stage.person, &message);
         results.push(stage.hand_over(link, envelope.as_bytes()).result);
     }
     assert_eq!(results[..8], [refused(RefusalReason::NotForMe); 8], "opened: no contact");
     assert_eq!(results[8..], [refused(RefusalReason::Busy); 4], "not opened");
     stage.wait(Duration::from_secs(1));
     let message = puppet.text(&stage.person, "later");
-    let envelope = puppet.seal(&stage.person, &message);
+    let envelope = puppet.seal_for_intro(&stage.person, &message);
     let later = stage.hand_over(link, envelope.as_bytes());
     assert_eq!(later.result, refused(RefusalReason::NotForMe));
 }
@@ -123,7 +123,7 @@ fn all_strangers_together_have_a_budget_too() {
         let (link, _) = stage.link(&puppet, Role::Responder);
         for i in 0..8 {
             let message = puppet.text(&stage.person, &format!("{i}"));
-            let envelope = puppet.seal(&stage.person, &message);
+            let envelope = puppet.seal_for_intro(&stage.person, &message);
             let ack = stage.hand_over(link, envelope.as_bytes());
             opened += u32::from(ack.result == refused(RefusalReason::NotForMe));
         }
@@ -137,7 +137,7 @@ fn a_stranger_who_brings_what_is_known_does_not_make_us_open_it() {
     let mut puppet = Puppet::new(1);
     let (mut stage, link) = Stage::with_contact(&puppet);
     let message = puppet.text(&stage.person, "hello");
-    let envelope = puppet.seal(&stage.person, &message);
+    let envelope = puppet.seal_for_intro(&stage.person, &message);
     assert_eq!(stage.hand_over(link, envelope.as_bytes()).result, AckResult::Stored);
     let (link, _) = stage.link(&Puppet::new(2), Role::Responder);
     for _ in 0..20 {

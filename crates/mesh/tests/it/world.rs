@@ -8,6 +8,7 @@ use tortalk_link::{Link, LinkEvent, LinkSelf};
 use tortalk_mesh::{
     Command, CommandError, DeliveryState, Event, Input, LinkAction, LinkId, Outcome, PeerAuth,
 };
+use tortalk_model::limits::LINK_DEAD_AFTER;
 use tortalk_model::{IdentityKey, MessageId, MonoMillis, Now, UnixMillis};
 use tortalk_testkit::Seeded;
 use tortalk_wire::{Bye, Frame};
@@ -24,12 +25,16 @@ pub(crate) struct World {
     next_cable: u64,
     /// Bytes that crossed any cable.
     pub(crate) bytes: u64,
+    /// How much time goes by at once, at most.
+    pub(crate) pace: Duration,
 }
 
 /// One TCP connection; a person's link id is the cable's number.
 struct Cable {
     ends: [End; 2],
     cut: bool,
+    /// Nothing gets through since then, and neither end knows.
+    silent: Option<MonoMillis>,
 }
 
 struct End {
@@ -48,7 +53,9 @@ impl World {
 
     pub(crate) fn of(people: Vec<Person>) -> Self {
         let now = Now { wall: UnixMillis(START_MS), mono: MonoMillis(1000) };
-        let mut world = Self { people, now, cables: BTreeMap::new(), next_cable: 1, bytes: 0 };
+        let pace = Duration::from_secs(60);
+        let cables = BTreeMap::new();
+        let mut world = Self { people, now, cables, next_cable: 1, bytes: 0, pace };
         for person in 0..world.people.len() {
             world.feed(person, vec![Input::Started, Input::AddressUp]);
         }
@@ -82,7 +89,7 @@ impl World {
         let responder = Link::responder(myself(&self.people[to]), now, &mut random);
         let end = |person, link| End { person, link, up: false, closing: false };
         let ends = [end(from, initiator), end(to, responder)];
-        self.cables.insert(id, Cable { ends, cut: false });
+        self.cables.insert(id, Cable { ends, cut: false, silent: None });
         id
     }
 
@@ -92,6 +99,13 @@ impl World {
             cable.cut = true;
         }
         self.run();
+    }
+
+    /// Lets a connection die without anybody hearing of it before it times out.
+    pub(crate) fn silence(&mut self, id: u64) {
+        if let Some(cable) = self.cables.get_mut(&id) {
+            cable.silent.get_or_insert(self.now.mono);
+        }
     }
 
     pub(crate) fn cut_all(&mut self) {
@@ -104,6 +118,10 @@ impl World {
         self.cables.len()
     }
 
+    pub(crate) fn cable_ids(&self) -> Vec<u64> {
+        self.cables.keys().copied().collect()
+    }
+
     /// Lets everything happen that happens without time going by.
     pub(crate) fn run(&mut self) {
         for _ in 0..ROUNDS_MAX {
@@ -114,18 +132,31 @@ impl World {
         panic!("the world does not come to rest");
     }
 
+    /// Lets a few things happen, and stops in the middle.
+    pub(crate) fn run_rounds(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            if !self.round() {
+                return;
+            }
+        }
+    }
+
     /// Lets things happen until `done` says so, or everything is at rest.
     pub(crate) fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
         while !done(self) && self.round() {}
     }
 
-    /// Lets time go by in steps of at most a minute.
+    /// Lets time go by in steps of at most the world's pace.
     pub(crate) fn advance(&mut self, duration: Duration) {
         let until = self.now.mono + duration;
         while self.now.mono < until {
-            let step = until.since(self.now.mono).min(Duration::from_secs(60));
+            let step = until.since(self.now.mono).min(self.pace);
             self.now.mono = self.now.mono + step;
             self.now.wall = self.now.wall.saturating_add(step);
+            for cable in self.cables.values_mut() {
+                let since = cable.silent.unwrap_or(self.now.mono);
+                cable.cut |= self.now.mono.since(since) >= LINK_DEAD_AFTER;
+            }
             for person in 0..self.people.len() {
                 self.feed(person, vec![Input::Tick]);
             }
@@ -180,6 +211,13 @@ impl World {
     }
 
     pub(crate) fn restart(&mut self, person: usize) {
+        self.lose_process(person);
+        self.people[person].restart();
+        self.feed(person, vec![Input::Started, Input::AddressUp]);
+    }
+
+    /// Everything that a person's process had open is gone, without a word to it.
+    fn lose_process(&mut self, person: usize) {
         let ids = self.cables.iter();
         let touched: Vec<u64> = ids
             .filter(|(_, cable)| cable.ends.iter().any(|end| end.person == person))
@@ -192,14 +230,21 @@ impl World {
                     end.up = false;
                 });
             }
-            self.cut(id);
+            if let Some(cable) = self.cables.get_mut(&id) {
+                cable.cut = true;
+            }
         }
-        self.people[person].restart();
-        self.feed(person, vec![Input::Started, Input::AddressUp]);
     }
 
     pub(crate) fn feed(&mut self, person: usize, inputs: Vec<Input>) {
+        let fails = self.people[person].fails_next;
         let (actions, _) = self.people[person].step(inputs, self.now);
+        if fails {
+            // The driver closes every link and starts the machine anew.
+            self.lose_process(person);
+            self.feed(person, vec![Input::Started, Input::AddressUp]);
+            return;
+        }
         self.act(person, actions);
     }
 
@@ -235,7 +280,7 @@ impl World {
                 let bytes = cable.ends[side].link.take_output();
                 self.bytes += bytes.len() as u64;
                 let other = &mut cable.ends[1 - side];
-                if bytes.is_empty() || cable.cut {
+                if bytes.is_empty() || cable.cut || cable.silent.is_some() {
                     continue;
                 }
                 moved = true;
@@ -245,6 +290,16 @@ impl World {
                 while let Some(event) = other.link.next_event() {
                     inputs.entry(other.person).or_default().push(input(id, other, event));
                 }
+            }
+            if cable.silent.is_some() && !cable.cut {
+                // Who says Bye is through; the other hears nothing of it.
+                for end in cable.ends.iter_mut().filter(|end| end.closing && end.up) {
+                    end.up = false;
+                    let down = Input::LinkDown { link: LinkId(id) };
+                    inputs.entry(end.person).or_default().push(down);
+                    moved = true;
+                }
+                continue;
             }
             let said_bye = cable.ends.iter().any(|end| end.closing && !end.link.has_output());
             if cable.cut || said_bye {

@@ -34,7 +34,7 @@ const RECORD_TTL: Duration = Duration::from_secs(120);
 /// How often neighbours are asked once somebody has answered.
 const QUERY_EVERY: Duration = Duration::from_secs(60);
 /// Announcements that are kept; with more, everything is forgotten.
-const RECORDS_MAX: usize = 256;
+const RECORDS_MAX: usize = 4096;
 /// How long mDNS rests after it was flooded.
 const REST_AFTER_FLOOD: Duration = Duration::from_secs(60);
 /// Neighbours are reported again after this: whoever could not be dialled, or

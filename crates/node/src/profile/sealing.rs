@@ -55,6 +55,7 @@ impl StoredKey {
     /// A new key by the clock as it stands.
     pub(super) fn made(number: u64, now: UnixMillis, entropy: &mut dyn Entropy) -> Self {
         let not_before = now.saturating_sub(BACKDATED);
+        // req: SEA-39
         let not_after = not_before.saturating_add(SEALING_KEY_LIFE);
         Self::new(number, not_before, not_after, Zeroizing::new(entropy::array(entropy)))
     }
@@ -87,6 +88,7 @@ pub(super) fn rotate_if_due(
     if newest.is_some_and(|newest| !newest.is_due(now)) {
         return Ok(Rotation::NotDue);
     }
+    // req: SEA-38
     let number = newest.map_or(1, |newest| newest.number.saturating_add(1));
     let stored = StoredKey::made(number, now, entropy);
     files.write_sealing(&stored, key, entropy)?;

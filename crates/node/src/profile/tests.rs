@@ -391,6 +391,7 @@ fn a_making_that_fails_leaves_nothing() {
     assert!(!parent.path().join("bob").exists());
 }
 
+// req: SEA-38, SEA-39, SEA-42
 #[test]
 fn a_sealing_key_is_made_each_week_and_lives_four() {
     let (_parent, dir) = place();

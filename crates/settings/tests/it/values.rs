@@ -16,7 +16,7 @@ fn an_empty_file_and_the_template_mean_the_defaults() {
     assert_eq!(defaults.network.visibility, Visibility::Everyone);
     assert!(defaults.network.beacons && defaults.network.mdns);
     assert!(!defaults.server.safety_mode);
-    assert!(defaults.messages.receipts && !defaults.messages.read_receipts);
+    assert!(!defaults.messages.read_receipts);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn every_line_of_the_template_can_be_switched_on() {
     settings.server.tor_socks = None;
     settings.user.username = None;
     assert_eq!(settings, Settings::default());
-    assert_eq!(on.lines().filter(|line| line.contains(" = ")).count(), 14);
+    assert_eq!(on.lines().filter(|line| line.contains(" = ")).count(), 13);
 }
 
 #[test]
@@ -68,7 +68,6 @@ tor_socks = "socks5h://127.0.0.1:9150"
 [user]
 username = "Алиса 🦊"
 [messages]
-receipts = false
 read_receipts = true
 "#;
     let settings = Settings::parse(text).unwrap().in_folder(Path::new("/p"));
@@ -83,7 +82,7 @@ read_receipts = true
     assert!(settings.server.safety_mode);
     assert_eq!(settings.server.tor_socks.unwrap().to_string(), "127.0.0.1:9150");
     assert_eq!(settings.user.username.as_deref(), Some("Алиса 🦊"));
-    assert!(!settings.messages.receipts && settings.messages.read_receipts);
+    assert!(settings.messages.read_receipts);
 }
 
 #[test]

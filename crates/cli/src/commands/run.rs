@@ -1,0 +1,175 @@
+//! `tortalk run`
+
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::io::BufReader;
+use tokio::signal::unix::{SignalKind, signal};
+use tortalk_node::control::event::{EventLine, NodeEvent};
+use tortalk_node::control::lines::{self, AtEnd, EventsFrom};
+#[cfg(feature = "sabotage")]
+use tortalk_node::sabotage::Sabotage;
+use tortalk_node::{Handle, Node, NodeOptions};
+
+use super::state_words;
+use crate::args::Run;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::output::{Output, Style};
+use crate::session::{Found, find};
+use crate::{text, when};
+
+pub(crate) async fn run(context: &Context, args: &Run) -> Result<(), Failure> {
+    // Heard from the beginning, so that the node always ends in order.
+    let stop = stop_signal()?;
+    let profile = context.open_profile()?;
+    let mut node = Node::start(profile, options(args)).await?;
+    let handle = node.handle();
+    let stopping = handle.clone();
+    let signals = tokio::spawn(async move {
+        stop.await;
+        stopping.stop();
+    });
+    let written = if context.out.is_json() {
+        serve(handle.clone(), args.until_eof).await
+    } else {
+        show(context.out, &handle).await
+    };
+    handle.stop();
+    let ended = node.wait().await;
+    signals.abort();
+    ended?;
+    written
+}
+
+#[cfg(feature = "sabotage")]
+fn options(args: &Run) -> NodeOptions {
+    let sabotage = args.sabotage.map(Sabotage::from).unwrap_or_default();
+    NodeOptions { sabotage, ..NodeOptions::default() }
+}
+
+#[cfg(not(feature = "sabotage"))]
+fn options(_: &Run) -> NodeOptions {
+    NodeOptions::default()
+}
+
+/// Ends when somebody wants this process to end.
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let listen = |kind| {
+        signal(kind).map_err(|error| Failure::world(format!("signals cannot be heard ({error})")))
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hang_up = listen(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+async fn serve(handle: Handle, until_eof: bool) -> Result<(), Failure> {
+    let at_end = if until_eof { AtEnd::Close } else { AtEnd::KeepEvents };
+    let reader = BufReader::new(tokio::io::stdin());
+    let serving = lines::serve(handle, reader, tokio::io::stdout(), EventsFrom::Start, at_end);
+    tokio::select! {
+        served = serving => served
+            .map_err(|error| Failure::world(format!("standard input cannot be read ({error})"))),
+        () = reader_gone() => Ok(()),
+    }
+}
+
+/// Ends when nobody can read standard output any more: the program that started
+/// this one is gone, and may never have an event written to it that would tell.
+async fn reader_gone() {
+    let gone = tokio::task::spawn_blocking(|| {
+        let stdout = std::io::stdout();
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        // A file is always there, so this waits as long as the process lives.
+        while poll(&mut watched, None).is_ok_and(|found| found == 0) {}
+    });
+    // The thread cannot crash; if it cannot be had, nobody is waited for.
+    if gone.await.is_err() {
+        std::future::pending().await
+    }
+}
+
+async fn show(out: Output, handle: &Handle) -> Result<(), Failure> {
+    let mut events = handle.events();
+    while let Some(event) = events.next().await {
+        if let Some(line) = event_line(out, &event) {
+            out.line(&format!("{}  {line}", out.paint(Style::Faint, &when::time(event.at))))?;
+        }
+        if event.event == NodeEvent::Stopped {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// An event for people. A log lives long and is read by others, so it contains
+/// no text of a message.
+fn event_line(out: Output, line: &EventLine) -> Option<String> {
+    let name = |name: &str| out.paint(Style::Strong, &text::one_line(name));
+    let short = |identity: &str| text::one_line(identity.get(..16).unwrap_or(identity));
+    let someone = |contact: &Option<String>, identity: &str| match contact {
+        Some(contact) => name(contact),
+        None => format!("stranger {}", short(identity)),
+    };
+    Some(match &line.event {
+        NodeEvent::Ready { port, identity, .. } => {
+            out.paint(Style::Good, &format!("ready on port {port} as {}", short(identity)))
+        }
+        NodeEvent::Received { message } => format!("message from {}", name(&message.name)),
+        NodeEvent::State { message_id, name: to, state, peers, .. } => {
+            let id = text::one_line(message_id.get(..8).unwrap_or(message_id));
+            format!("message {id} to {}: {}", name(to), state_words(state, *peers))
+        }
+        NodeEvent::PeerUp { identity, contact } => {
+            format!("{} is here", someone(contact, identity))
+        }
+        NodeEvent::PeerDown { identity, contact } => {
+            format!("{} is not here any more", someone(contact, identity))
+        }
+        NodeEvent::PeerNamed { identity, own_name } => {
+            let own_name = text::one_line(own_name);
+            format!("{} calls themselves “{own_name}”", short(identity))
+        }
+        NodeEvent::WantsContact { identity, own_name } => format!(
+            "stranger {} wants you as a contact and calls themselves “{}”",
+            short(identity),
+            text::one_line(own_name)
+        ),
+        NodeEvent::Contact { contact } => {
+            format!("contact {}: {}", name(&contact.name), text::one_line(&contact.standing))
+        }
+        NodeEvent::ClockDiffers { name: of, offset_ms, .. } => {
+            let span = when::span(offset_ms.unsigned_abs());
+            let way = if *offset_ms > 0 { "ahead of" } else { "behind" };
+            let line = format!("{}'s clock is {span} {way} ours: one is wrong", name(of));
+            out.paint(Style::Waiting, &line)
+        }
+        NodeEvent::StoreFailed { message } => out.paint(Style::Bad, &text::one_line(message)),
+        NodeEvent::StoreWorks => out.paint(Style::Good, "the store works again"),
+        NodeEvent::Missed { count } => format!("{count} events were too fast to be shown"),
+        NodeEvent::Stopped => "ended".to_owned(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ColorChoice;
+
+    use super::*;
+    use crate::output::Format;
+
+    #[test]
+    fn names_of_others_cannot_write_lines_of_their_own() {
+        let out = Output::new(Format::Human, ColorChoice::Never);
+        let own_name = "x\n16:00  bob is here\x1b[1A".to_owned();
+        let event = NodeEvent::WantsContact { identity: "ab".into(), own_name };
+        let line = event_line(out, &EventLine { at: 0, event }).expect("is shown");
+        assert!(!line.contains(char::is_control), "{line}");
+    }
+}

@@ -1,0 +1,58 @@
+//! Deliberately broken behaviour, so that checks can be shown to find it.
+//!
+//! Without the feature `sabotage` there is nothing to choose and every question
+//! here is answered with a constant `false`.
+
+/// What is broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Sabotage {
+    /// Nothing.
+    #[default]
+    None,
+    /// Promises are made before the disk has anything.
+    #[cfg(feature = "sabotage")]
+    EarlyAck,
+    /// One message is shown twice.
+    #[cfg(feature = "sabotage")]
+    Double,
+    /// Messages are never written.
+    #[cfg(feature = "sabotage")]
+    NoStore,
+}
+
+#[cfg(feature = "sabotage")]
+impl Sabotage {
+    /// How long a promise is ahead of the disk.
+    pub(crate) const EARLY_BY: std::time::Duration = std::time::Duration::from_millis(50);
+
+    pub(crate) fn acks_early(self) -> bool {
+        self == Self::EarlyAck
+    }
+
+    pub(crate) fn doubles(self) -> bool {
+        self == Self::Double
+    }
+
+    pub(crate) fn drops(self, write: &tortalk_mesh::Write) -> bool {
+        use tortalk_mesh::Write;
+        self == Self::NoStore && matches!(write, Write::PutIncoming(_) | Write::PutOutgoing(_))
+    }
+}
+
+#[cfg(not(feature = "sabotage"))]
+impl Sabotage {
+    pub(crate) const EARLY_BY: std::time::Duration = std::time::Duration::ZERO;
+
+    pub(crate) const fn acks_early(self) -> bool {
+        false
+    }
+
+    pub(crate) const fn doubles(self) -> bool {
+        false
+    }
+
+    pub(crate) const fn drops(self, _: &tortalk_mesh::Write) -> bool {
+        false
+    }
+}
