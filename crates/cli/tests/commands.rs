@@ -39,7 +39,7 @@ fn a_profile_by_name_lies_in_the_platforms_folder() {
     assert!(home.path().join("data/torTalk/work/identity.bin").exists(), "{}", made.stdout);
     let mut by_variable = home.command(&["address"]);
     by_variable.env("TORTALK_PROFILE", "work");
-    let address = Outcome::of(by_variable.output().unwrap()).ok().stdout;
+    let address = Outcome::of(by_variable).ok().stdout;
     assert!(made.stdout.contains(address.trim()));
     // The default is another one, and a name is no path.
     let default = home.path().join("data/torTalk/default");
@@ -176,7 +176,7 @@ fn the_passphrase_comes_from_a_file_and_a_running_node_needs_none() {
     profile.run_with_input(&["--passphrase-file", "-", "status"], b"first one\n").ok();
     let mut by_variable = profile.command(&["status"]);
     by_variable.env("TORTALK_PASSPHRASE_FILE", "one");
-    Outcome::of(by_variable.output().unwrap()).ok();
+    Outcome::of(by_variable).ok();
 
     let mut node = profile.start_with(&["run", "--json", "--passphrase-file", "one"]);
     profile.run(&["status"]).ok();
@@ -260,6 +260,7 @@ fn every_command_explains_itself_with_examples() {
         "run",
         "status",
         "doctor",
+        "demo",
         "passphrase",
         "passphrase set",
         "passphrase remove",

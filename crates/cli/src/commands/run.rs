@@ -18,9 +18,14 @@ use crate::session::{Found, find};
 use crate::{text, when};
 
 pub(crate) async fn run(context: &Context, args: &Run) -> Result<(), Failure> {
-    // Heard from the beginning, so that the node always ends in order.
+    let profile = match find(context).await? {
+        Found::Profile(profile) => *profile,
+        // It has the profile, and the error says which process it is.
+        Found::Node(_) => context.open_profile()?,
+    };
+    // Until here, while a passphrase may be asked for, a signal ends the process
+    // at once. From here on the node ends in order.
     let stop = stop_signal()?;
-    let profile = context.open_profile()?;
     let mut node = Node::start(profile, options(args)).await?;
     let handle = node.handle();
     let stopping = handle.clone();

@@ -78,7 +78,7 @@ fn lied_to(mut command: Command, liar: &Path, offset_s: i64) -> Command {
 }
 
 fn run(profile: &Profile<'_>, liar: &Path, offset_s: i64, arguments: &[&str]) -> Outcome {
-    Outcome::of(lied_to(profile.command(arguments), liar, offset_s).output().unwrap())
+    Outcome::of(lied_to(profile.command(arguments), liar, offset_s))
 }
 
 fn start(profile: &Profile<'_>, liar: &Path, offset_s: i64) -> Running {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,7 @@ impl Home {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
-        Outcome::of(self.command(arguments).output().unwrap())
+        Outcome::of(self.command(arguments))
     }
 }
 
@@ -111,7 +111,7 @@ impl Profile<'_> {
         let mut child = command.spawn().unwrap();
         // A program that reads nothing closes its end.
         let _unread = child.stdin.take().unwrap().write_all(input);
-        Outcome::of(child.wait_with_output().unwrap())
+        Outcome::at_end_of(child)
     }
 
     /// A command's objects, one per line.
@@ -173,7 +173,25 @@ fn collect(dir: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
 }
 
 impl Outcome {
-    pub(crate) fn of(output: Output) -> Self {
+    /// Runs a command to its end.
+    #[track_caller]
+    pub(crate) fn of(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::at_end_of(command.spawn().unwrap())
+    }
+
+    /// Waits for a process, but not for ever.
+    #[track_caller]
+    pub(crate) fn at_end_of(child: Child) -> Self {
+        let pid = rustix::process::Pid::from_child(&child);
+        let (sender, output) = channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        let Ok(output) = output.recv_timeout(PATIENCE) else {
+            // It is not waited for yet, so the number is still its own.
+            let _ended = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            panic!("the program does not end");
+        };
+        let output = output.unwrap();
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -192,6 +210,19 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn fails(&self, code: i32, line: &str) {
         assert_eq!((self.code, &*self.stderr), (Some(code), &*format!("tortalk: {line}\n")));
+    }
+}
+
+/// The exit code of a process that ends soon.
+#[track_caller]
+pub(crate) fn ends(child: &mut Child) -> Option<i32> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        assert!(Instant::now() < until, "the program does not end");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -277,7 +308,7 @@ impl Running {
     }
 
     pub(crate) fn wait(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        ends(&mut self.child)
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
