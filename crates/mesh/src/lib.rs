@@ -19,7 +19,7 @@
 //!
 //! A map of the modules, along the way of a message:
 //!
-//! - [`input`], [`ready`], [`write`], [`read`]: the four sides of the machine
+//! - [`input`], [`ready`], [`mod@write`], [`read`]: the four sides of the machine
 //! - `contacts`, `own_cards`: who may talk to us, what we tell them
 //! - `sending` → `handover` → `receiving` → `receipts`: one message's life
 //! - `retry`: what is done until there is a receipt; `clocks`: by whose time

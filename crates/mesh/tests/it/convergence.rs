@@ -15,16 +15,33 @@ const DAY_MS: i64 = 24 * 3_600_000;
 /// What happens to them next.
 #[derive(Debug, Clone)]
 enum Step {
-    Send { from: usize, texts: usize },
-    Connect { from: usize },
+    Send {
+        from: usize,
+        texts: usize,
+    },
+    Connect {
+        from: usize,
+    },
     BothDial,
     Cut(usize),
     Silence(usize),
+    /// Texts go into links that are dead, before there is another one.
+    IntoNothing {
+        from: usize,
+        texts: usize,
+    },
     Restart(usize),
     DiskFails(usize),
-    Block { who: usize, blocked: bool },
+    ChangeKey(usize),
+    Block {
+        who: usize,
+        blocked: bool,
+    },
     MarkRead(usize),
-    SetClock { who: usize, offset_ms: i64 },
+    SetClock {
+        who: usize,
+        offset_ms: i64,
+    },
     Rounds(usize),
     Run,
     Wait(u64),
@@ -46,9 +63,11 @@ fn step() -> impl Strategy<Value = Step> {
         5 => person().prop_map(|from| Step::Connect { from }),
         2 => Just(Step::BothDial),
         3 => any::<usize>().prop_map(Step::Cut),
-        2 => any::<usize>().prop_map(Step::Silence),
+        1 => any::<usize>().prop_map(Step::Silence),
+        3 => (person(), 1..4usize).prop_map(|(from, texts)| Step::IntoNothing { from, texts }),
         2 => person().prop_map(Step::Restart),
         2 => person().prop_map(Step::DiskFails),
+        2 => person().prop_map(Step::ChangeKey),
         2 => (person(), any::<bool>()).prop_map(|(who, blocked)| Step::Block { who, blocked }),
         2 => person().prop_map(Step::MarkRead),
         1 => (person(), offset_ms).prop_map(|(who, offset_ms)| Step::SetClock { who, offset_ms }),
@@ -70,12 +89,20 @@ proptest! {
 
     // req: GSP-02, GSP-19, GSP-20, GSP-21, GSP-27, GSP-28, DLV-11
     #[test]
-    fn in_the_end_everything_has_arrived_once(steps in prop::collection::vec(step(), 1..60)) {
+    fn in_the_end_everything_has_arrived_once(
+        steps in prop::collection::vec(step(), 1..60),
+        clocks_are_set in any::<bool>(),
+        last in 0..2usize,
+    ) {
         let mut story = Story::new();
         for step in &steps {
-            story.take(step);
+            if clocks_are_set || !matches!(step, Step::SetClock { .. }) {
+                story.take(step);
+            }
         }
         story.calm();
+        story.check_links()?;
+        story.lose_the_link_of(last);
         story.check_links()?;
         story.heal();
         story.check()?;
@@ -124,6 +151,13 @@ impl Story {
                     self.world.silence(id);
                 }
             }
+            Step::IntoNothing { from, texts } => {
+                for id in self.world.cable_ids() {
+                    self.world.silence(id);
+                }
+                self.send(from, texts);
+            }
+            Step::ChangeKey(who) => self.world.change_key(who),
             Step::Restart(who) => self.world.restart(who),
             Step::DiskFails(who) => self.world.people[who].fails_next = true,
             Step::Block { who, blocked } => self.block(who, blocked),
@@ -147,11 +181,10 @@ impl Story {
         if self.blocked[from] || self.world.people[from].fails_next {
             return;
         }
-        for _ in 0..texts {
-            let text = format!("{from} says {}", self.sent[from].len());
-            let id = self.world.send(from, 1 - from, &text);
-            self.sent[from].push((text, id));
-        }
+        let first = self.sent[from].len();
+        let texts: Vec<_> = (first..first + texts).map(|i| format!("{from} says {i}")).collect();
+        let ids = self.world.send_all(from, 1 - from, &texts);
+        self.sent[from].extend(texts.into_iter().zip(ids));
     }
 
     fn block(&mut self, who: usize, blocked: bool) {
@@ -184,6 +217,18 @@ impl Story {
         // Links that are dead are found to be, duplicates are closed.
         self.world.advance(Duration::from_secs(46));
         self.world.advance(Duration::from_secs(6));
+    }
+
+    /// Texts go into a link that is dead; another one is up before that is known.
+    fn lose_the_link_of(&mut self, from: usize) {
+        self.world.connect(from, 1 - from);
+        self.world.run();
+        self.world.advance(Duration::from_secs(6));
+        self.take(&Step::IntoNothing { from, texts: 2 });
+        self.world.run();
+        self.world.connect(1 - from, from);
+        self.world.run();
+        self.world.advance(Duration::from_secs(46));
     }
 
     /// Where a link is up nothing waits for another one.

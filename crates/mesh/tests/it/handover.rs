@@ -12,6 +12,7 @@ use tortalk_wire::{AckResult, Frame, RefusalReason};
 
 use crate::person::{START_MS, WEEK_MS};
 use crate::puppet::{Puppet, Stage, ack, handed, msg, proofs_of, refused};
+use crate::world::World;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -275,4 +276,20 @@ fn what_is_not_confirmed_is_not_handed_over_any_more() {
         let pending = stage.person.store.pending_for(&to, None, 9).expect("readable");
         assert!(pending.is_empty(), "key {has_key}");
     }
+}
+
+#[test]
+fn what_was_on_its_way_on_a_dead_link_goes_over_the_one_that_is_up() {
+    let mut world = World::pair();
+    let dead = world.cable_ids()[0];
+    world.advance(Duration::from_secs(60));
+    world.silence(dead);
+    let id = world.send(0, 1, "into nothing");
+    world.run();
+    world.connect(1, 0);
+    world.run();
+    assert!(world.people[1].received().is_empty(), "it is on its way on the other link");
+    world.advance(Duration::from_secs(10));
+    assert_eq!(world.people[1].received(), ["into nothing"]);
+    assert_eq!(world.state(0, &id), DeliveryState::Delivered);
 }

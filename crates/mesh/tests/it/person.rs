@@ -118,7 +118,7 @@ impl Person {
     /// were erased.
     pub(crate) fn forget_sealing_keys(&mut self) {
         let old = &self.keyring;
-        let mut random = Seeded::new(self.seed ^ 5 << 40);
+        let mut random = Seeded::new(self.seed ^ 5 << 40 ^ self.starts << 8);
         self.keyring = Arc::new(Keyring {
             identity: old.identity.clone(),
             device_id: old.device_id,
@@ -198,6 +198,17 @@ impl Person {
         let answer = answers.pop().expect("every command is answered");
         assert!(answers.is_empty() && answer.request == request);
         (answer.outcome, links)
+    }
+
+    /// Several commands in one transaction, and their outcomes in order.
+    pub(crate) fn commands(
+        &mut self,
+        commands: Vec<Command>,
+        now: Now,
+    ) -> (Vec<Outcome>, Vec<LinkAction>) {
+        let inputs = (1000..).zip(commands).map(|(i, c)| Input::Command(RequestId(i), c));
+        let (links, answers) = self.step(inputs.collect(), now);
+        (answers.into_iter().map(|answer| answer.outcome.expect("it can be done")).collect(), links)
     }
 
     /// The texts received so far, as events told them.

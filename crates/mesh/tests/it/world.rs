@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use tortalk_link::{Link, LinkEvent, LinkSelf};
 use tortalk_mesh::{
-    Command, CommandError, DeliveryState, Event, Input, LinkAction, LinkId, Outcome, PeerAuth,
+    Command, CommandError, DeliveryState, Input, LinkAction, LinkId, Outcome, PeerAuth,
 };
 use tortalk_model::limits::LINK_DEAD_AFTER;
 use tortalk_model::{IdentityKey, MessageId, MonoMillis, Now, UnixMillis};
@@ -164,17 +164,6 @@ impl World {
         }
     }
 
-    /// Lets time jump, as when everybody sleeps.
-    pub(crate) fn sleep(&mut self, duration: Duration) {
-        self.cut_all();
-        self.now.mono = self.now.mono + duration;
-        self.now.wall = self.now.wall.saturating_add(duration);
-        for person in 0..self.people.len() {
-            self.feed(person, vec![Input::Tick]);
-        }
-        self.run();
-    }
-
     pub(crate) fn command(
         &mut self,
         person: usize,
@@ -194,6 +183,20 @@ impl World {
         }
     }
 
+    /// Sends many texts at once, in one transaction.
+    pub(crate) fn send_all(&mut self, from: usize, to: usize, texts: &[String]) -> Vec<MessageId> {
+        let to = self.people[to].identity();
+        let send = |text: &String| Command::SendText { to, text: text.clone() };
+        let commands = texts.iter().map(send).collect();
+        let (outcomes, actions) = self.people[from].commands(commands, self.now);
+        self.act(from, actions);
+        let ids = outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::Queued { message_id, .. } => message_id,
+            other => panic!("a text is queued, not {other:?}"),
+        });
+        ids.collect()
+    }
+
     /// The state of a message at its sender, from stored evidence.
     pub(crate) fn state(&self, person: usize, id: &MessageId) -> DeliveryState {
         use tortalk_mesh::Read;
@@ -201,18 +204,17 @@ impl World {
         DeliveryState::of(&message.expect("a message of ours"))
     }
 
-    /// The states that a message went through, as events told them.
-    pub(crate) fn states_told(&self, person: usize, id: &MessageId) -> Vec<DeliveryState> {
-        let states = self.people[person].events.iter().filter_map(|event| match event {
-            Event::StateChanged { message_id, state, .. } if message_id == id => Some(*state),
-            _ => None,
-        });
-        states.collect()
-    }
-
     pub(crate) fn restart(&mut self, person: usize) {
         self.lose_process(person);
         self.people[person].restart();
+        self.feed(person, vec![Input::Started, Input::AddressUp]);
+    }
+
+    /// The process ends and starts with another sealing key; what was sealed to the
+    /// old one cannot be opened any more.
+    pub(crate) fn change_key(&mut self, person: usize) {
+        self.lose_process(person);
+        self.people[person].forget_sealing_keys();
         self.feed(person, vec![Input::Started, Input::AddressUp]);
     }
 
