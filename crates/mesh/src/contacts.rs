@@ -4,13 +4,13 @@ use tortalk_keys::card::Card;
 use tortalk_keys::name;
 use tortalk_model::entropy;
 use tortalk_model::{ChainId, IdentityKey, Now};
+use tortalk_wire::ByeReason;
 
 use crate::input::LinkId;
 use crate::mesh::{CommandResult, Mesh, Step};
 use crate::read::Read;
 use crate::ready::{CommandError, Event, Outcome};
 use crate::write::{Contact, Standing, Write};
-use tortalk_wire::ByeReason;
 
 /// Somebody in the store, with what was parsed or learnt in this run.
 pub(crate) struct Known {
@@ -246,16 +246,11 @@ impl Mesh {
         if !known.takes_card(&card, source, step.now) {
             return Ok(());
         }
-        let mailbox = card.contact_mailbox();
-        let before = known.card.replace(card).and_then(|card| card.contact_mailbox());
-        known.contact.card = known.card.as_ref().map(|card| card.as_bytes().to_vec());
+        known.contact.card = Some(card.as_bytes().to_vec());
+        known.card = Some(card);
         self.contact_changed(step, identity);
-        // What was refused for its key or mailbox may be taken, or sealed again.
+        // What was refused for its key may be sealed again now.
         self.look_again_for(identity);
-        // req: GSP-39
-        if before != mailbox {
-            self.seal_for_new_mailbox(step, identity)?;
-        }
         self.seal_waiting(step, identity)
     }
 

@@ -21,6 +21,15 @@ const RETRY_AFTER_S_MAX: u32 = 24 * 3600;
 /// Ids of held envelopes that are read at once.
 const PAGE: usize = 512;
 
+/// A look into the store for one link.
+#[derive(Default)]
+struct Batch {
+    /// To be handed over.
+    ready: Vec<HeldEnvelope>,
+    /// For mailboxes that the peer has not proved; there may be many.
+    unproved: Vec<EnvelopeId>,
+}
+
 impl Mesh {
     /// Hands a new envelope to its recipient at once, if a link is ready for it;
     /// otherwise a link that comes, or has room later, takes it from the store.
@@ -52,36 +61,48 @@ impl Mesh {
         step: &mut Step<'_, R>,
     ) -> Result<(), R::Error> {
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        let mut unproved = BTreeSet::new();
         for id in ids {
-            self.hand_over_backlog(step, id)?;
+            unproved.extend(self.hand_over_backlog(step, id)?);
+        }
+        // Once each, though several links of one person may have found it.
+        for envelope_id in unproved {
+            let Some(held) = step.store.envelope(&envelope_id)? else { continue };
+            // The peer is here, and its card names another mailbox by now.
+            // req: GSP-39
+            if self.is_outdated(step.now, &held) {
+                self.replace(step, &held)?;
+            }
         }
         Ok(())
     }
 
+    /// As above for one link; returns what is for mailboxes that it has not proved.
     fn hand_over_backlog<R: Read>(
         &mut self,
         step: &mut Step<'_, R>,
         id: LinkId,
-    ) -> Result<(), R::Error> {
+    ) -> Result<Vec<EnvelopeId>, R::Error> {
         let Some(link) = self.links.get(&id).filter(|link| link.takes_envelopes()) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let accepted = self.is_accepted(&link.peer.identity);
         let looks = accepted && link.backlog && link.retry_at.is_none();
-        let batch = if looks { self.take_from_backlog(step, id)? } else { Vec::new() };
-        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        let Batch { ready, unproved } =
+            if looks { self.take_from_backlog(step, id)? } else { Batch::default() };
+        let Some(link) = self.links.get_mut(&id) else { return Ok(unproved) };
         let answer = core::mem::take(&mut link.pull_unanswered);
         if answer {
-            let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+            let count = u32::try_from(ready.len()).unwrap_or(u32::MAX);
             step.ready.links.push(LinkAction::Send(id, Frame::Push(Push { count })));
         }
-        for held in &batch {
+        for held in &ready {
             link.hand_over(step, held);
         }
         if answer {
             step.ready.links.push(LinkAction::Send(id, Frame::End));
         }
-        Ok(())
+        Ok(unproved)
     }
 
     /// What the store holds for a link's peer, in its order, as far as the window
@@ -90,20 +111,20 @@ impl Mesh {
         &mut self,
         step: &Step<'_, R>,
         id: LinkId,
-    ) -> Result<Vec<HeldEnvelope>, R::Error> {
+    ) -> Result<Batch, R::Error> {
+        let mut batch = Batch::default();
         let Some(identity) = self.links.get(&id).map(|link| link.peer.identity) else {
-            return Ok(Vec::new());
+            return Ok(batch);
         };
         // What is unacknowledged on another link of this peer is on its way.
         let links = self.links.values().filter(|link| link.peer.identity == identity);
         let on_its_way: BTreeSet<EnvelopeId> =
             links.flat_map(|link| link.unacked.keys().copied()).collect();
-        let Some(link) = self.links.get_mut(&id) else { return Ok(Vec::new()) };
-        let mut batch: Vec<HeldEnvelope> = Vec::new();
+        let Some(link) = self.links.get_mut(&id) else { return Ok(batch) };
         let mut bytes = 0;
         let mut after = None;
         loop {
-            if link.unacked.len() + batch.len() >= link.unacked_max {
+            if link.unacked.len() + batch.ready.len() >= link.unacked_max {
                 return Ok(batch);
             }
             let page = step.store.pending_for(&identity, after, PAGE)?;
@@ -115,13 +136,14 @@ impl Mesh {
                 // req: GSP-35
                 if !link.may_take(&held) {
                     link.aside.insert(*envelope_id);
+                    batch.unproved.push(*envelope_id);
                     continue;
                 }
-                if !link.has_room_for(&held, batch.len(), bytes) {
+                if !link.has_room_for(&held, batch.ready.len(), bytes) {
                     return Ok(batch);
                 }
                 bytes += held.envelope.as_bytes().len();
-                batch.push(held);
+                batch.ready.push(held);
             }
             if page.len() < PAGE {
                 link.backlog = false;
@@ -205,7 +227,6 @@ impl Mesh {
         link.aside.insert(ack.id);
         match (reason, purpose) {
             (RefusalReason::UnknownKey, Purpose::Message(message_id)) => {
-                // req: GSP-30
                 self.seal_to_newer_key(step, &message_id)?;
             }
             // A receipt is never sealed again (DLV-14).

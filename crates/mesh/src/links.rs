@@ -305,6 +305,10 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         let identity = link.peer.identity;
         link.unacked_max = UNACKED_ENVELOPES_MAX.min(usize::from(hello.unacked_max.get()));
+        if link.clock.is_none() {
+            // By the peer's clock more may be possible than it seemed.
+            link.look_again();
+        }
         link.clock = Some(PeerClock { said: hello.now, at: step.now.mono });
         link.store_id = Some(hello.store_id);
         let offset_ms = offset_ms(hello.now, step.now.wall);

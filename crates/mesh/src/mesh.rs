@@ -163,10 +163,14 @@ impl Mesh {
         link: LinkId,
         frame: Frame,
     ) -> Result<(), R::Error> {
-        let open = self.links.get(&link).filter(|link| !link.is_closing());
-        let Some(identity) = open.map(|link| link.peer.identity) else {
-            return Ok(()); // It was closed while this frame was on its way here.
+        let Some(open) = self.links.get(&link) else {
+            return Ok(()); // It ended while this frame was on its way here.
         };
+        // req: GSP-43
+        if open.is_closing() {
+            return Ok(());
+        }
+        let identity = open.peer.identity;
         self.note_peer_clock(&identity, step.now);
         match frame {
             Frame::Mailboxes(proofs) => self.mailboxes(step, link, &proofs),

@@ -22,6 +22,7 @@ pub trait Read {
     ///
     /// # Errors
     /// When the store cannot be read.
+    #[expect(clippy::type_complexity, reason = "both or none; a type would say no more")]
     fn own_cards(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, Self::Error>;
 
     /// An outgoing message with its evidence.

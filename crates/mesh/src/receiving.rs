@@ -257,8 +257,11 @@ impl Mesh {
             if hash != *entry.signed_hash.as_bytes() {
                 continue;
             }
-            let known = |evidence: &Evidence| matches!(evidence, Evidence::Receipt { kind, .. } if *kind == entry.kind);
-            if message.evidence.iter().any(known) {
+            let said = |evidence: &Evidence| match evidence {
+                Evidence::Receipt { kind, .. } => *kind == entry.kind,
+                _ => false,
+            };
+            if message.evidence.iter().any(said) {
                 continue;
             }
             // req: DLV-13

@@ -119,7 +119,7 @@ impl Mesh {
         step: &mut Step<'_, R>,
         contact: &IdentityKey,
     ) -> Result<(), R::Error> {
-        if !self.can_seal(contact, step.now) {
+        if !self.is_accepted(contact) || !self.can_seal(contact, step.now) {
             return Ok(());
         }
         for message_id in step.store.waiting_for_key(contact)? {
@@ -130,28 +130,22 @@ impl Mesh {
         Ok(())
     }
 
-    /// Seals what is held for another mailbox of this contact than its card names.
-    pub(crate) fn seal_for_new_mailbox<R: Read>(
+    /// Does without an envelope that is of no use any more: its message goes into
+    /// another one.
+    pub(crate) fn replace<R: Read>(
         &mut self,
         step: &mut Step<'_, R>,
-        contact: &IdentityKey,
+        held: &HeldEnvelope,
     ) -> Result<(), R::Error> {
-        if !self.can_seal(contact, step.now) {
-            return Ok(());
-        }
-        for envelope_id in step.store.pending_for(contact, None, usize::MAX)? {
-            let held = step.store.envelope(&envelope_id)?;
-            let Some(held) = held.filter(|held| self.is_outdated(step.now, held)) else {
-                continue;
-            };
-            match held.purpose {
-                Purpose::Message(message_id) => {
-                    if let Some(message) = step.store.outgoing(&message_id)? {
-                        self.seal_again(step, message);
-                    }
+        match held.purpose {
+            Purpose::Message(message_id) => {
+                if let Some(message) = step.store.outgoing(&message_id)? {
+                    self.seal_again(step, message);
                 }
-                // A receipt is never sealed again (DLV-14).
-                Purpose::Receipt => step.ready.writes.push(Write::DropEnvelope(envelope_id)),
+            }
+            // A receipt is never sealed again (DLV-14).
+            Purpose::Receipt => {
+                step.ready.writes.push(Write::DropEnvelope(held.envelope.id()));
             }
         }
         Ok(())
@@ -199,6 +193,7 @@ impl Mesh {
         let Some(message) = step.store.outgoing(message_id)? else { return Ok(()) };
         let Some(envelope_id) = message.envelope_id else { return Ok(()) };
         let Some(held) = step.store.envelope(&envelope_id)? else { return Ok(()) };
+        // req: GSP-30
         if self.is_outdated(step.now, &held) {
             self.seal_again(step, message);
         }
@@ -220,12 +215,11 @@ impl Mesh {
         })
     }
 
-    /// Whether anything can be sealed to this contact now.
+    /// Whether a key is known to which this contact's mail can be sealed now.
     pub(crate) fn can_seal(&self, contact: &IdentityKey, now: Now) -> bool {
         let card = self.contacts.get(contact).and_then(|known| known.card.as_ref());
         let their_now = self.their_now(contact, now);
-        self.is_accepted(contact)
-            && card.is_some_and(|card| card.newest_sealing_key(their_now).is_some())
+        card.is_some_and(|card| card.newest_sealing_key(their_now).is_some())
     }
 
     pub(crate) fn state_changed<R: Read>(

@@ -130,10 +130,18 @@ pub(crate) fn interface(text: &str) -> Result<String, Hint> {
     Ok(text.to_owned())
 }
 
+/// Characters that change the direction of writing.
+const fn turns(character: char) -> bool {
+    matches!(character,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' // marks
+        | '\u{202a}'..='\u{202e}' // embeddings and overrides
+        | '\u{2066}'..='\u{2069}') // isolates
+}
+
 /// A name as a card can carry it.
 pub(crate) fn username(text: &str) -> Result<String, Hint> {
-    let turns = |c: char| matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if text.len() > USERNAME_BYTES_MAX || text.contains(|c: char| c.is_control() || turns(c)) {
+    let unfit = |c: char| c.is_control() || turns(c);
+    if text.len() > USERNAME_BYTES_MAX || text.contains(unfit) {
         return Err(Hint::None);
     }
     Ok(text.to_owned())

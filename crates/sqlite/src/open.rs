@@ -84,7 +84,8 @@ pub enum OpenError {
 /// See [`OpenError`]. Whether the file is ours is looked at before the first
 /// byte of it is changed.
 pub fn open(path: &Path, schema: &Schema) -> Result<Connection, OpenError> {
-    let fault = |fault: StoreFault| OpenError::Fault { path: path.to_owned(), fault };
+    let fault =
+        |fault: StoreFault| OpenError::Fault { path: path.to_owned(), fault: at_open(fault) };
     let sql = |error: rusqlite::Error| fault(StoreFault::of(&error));
 
     // An absolute path cannot be taken for a `file:` URI.
@@ -212,9 +213,19 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// What is done to open a file is the same for every file: where that fails in a
+/// way that no disk or other process causes, it is the file.
+const fn at_open(fault: StoreFault) -> StoreFault {
+    match fault {
+        StoreFault::Internal => StoreFault::Damaged,
+        fault => fault,
+    }
+}
+
 /// Whether the file is ours, and its schema number. Only reads.
 fn recognise(connection: &Connection, path: &Path, schema: &Schema) -> Result<u32, OpenError> {
-    let fault = |fault: StoreFault| OpenError::Fault { path: path.to_owned(), fault };
+    let fault =
+        |fault: StoreFault| OpenError::Fault { path: path.to_owned(), fault: at_open(fault) };
     let number = |sql: &str| -> Result<i64, OpenError> {
         connection.query_row(sql, [], |row| row.get(0)).map_err(|error| fault((&error).into()))
     };

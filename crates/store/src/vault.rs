@@ -7,7 +7,8 @@
 //! ```text
 //! sealing key = keyed BLAKE2b-256(profile key, SEALING_KEY ‖ purpose)
 //! sealed      = nonce 24 ‖ ciphertext ‖ tag 16        associated data: purpose ‖ context
-//! tag         = first 16 bytes of keyed BLAKE2b-256(profile key, TAG ‖ len(purpose) u8 ‖ purpose ‖ bytes)
+//! tag         = first 16 bytes of
+//!               keyed BLAKE2b-256(profile key, TAG ‖ len(purpose) u8 ‖ purpose ‖ bytes)
 //! ```
 //!
 //! `context` says where the sealed bytes belong. Bytes that were moved to

@@ -5,6 +5,7 @@
 //! the rules is a change of a table that a reviewer sees.
 
 mod arrows;
+mod blind;
 mod frames;
 mod lock;
 mod roots;
@@ -30,6 +31,7 @@ pub(crate) fn run(_options: &Options) -> Outcome {
 
 fn check(tree: &Tree, report: &mut Report) {
     arrows::check(tree, report);
+    blind::check(tree, report);
     sans_io::check(tree, report);
     frames::check(tree, report);
     sizes::check(tree, report);

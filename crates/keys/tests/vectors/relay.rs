@@ -7,9 +7,9 @@ use tortalk_model::bytes::Writer;
 use tortalk_model::{EnvelopeId, Epoch, MailboxKey, RelayKey, UnixMillis};
 use tortalk_testkit::vectors::{Outcome, Vector, Verdict, check};
 
-const ABOUT: &str = "input.proof says what is checked: authority (bytes are the layout), relay-info, \
-    relay-receipt, relay-pull and card-drop (a signature is valid for the other inputs; ids are \
-    concatenated, versions are u16 each, an empty onion or deposit_key is none).";
+const ABOUT: &str = "input.proof says what is checked: authority (bytes are the layout), \
+    relay-info, relay-receipt, relay-pull and card-drop (a signature is valid for the other \
+    inputs; ids are concatenated, versions are u16 each, an empty onion or deposit_key is none).";
 
 #[test]
 fn relay_vectors() {

@@ -2,10 +2,13 @@
 
 use core::time::Duration;
 
+use tortalk_keys::MailboxSecret;
 use tortalk_keys::card::Card;
 use tortalk_keys::link_auth::Role;
-use tortalk_mesh::{Command, CommandError, Input, LinkAction};
-use tortalk_seal::Body;
+use tortalk_mesh::{Command, CommandError, Input, Keyring, LinkAction};
+use tortalk_model::entropy::Entropy as _;
+use tortalk_seal::{Body, SealingSecret};
+use tortalk_testkit::Seeded;
 use tortalk_wire::{ByeReason, Frame};
 
 use crate::person::START_MS;
@@ -129,6 +132,29 @@ fn a_new_name_makes_new_cards_with_a_higher_sequence_even_if_the_clock_went_back
     stage.person.restart();
     stage.feed(Input::Started);
     assert_eq!(stage.person.mesh.own_contact_card().expect("cards").seq(), before + 1);
+}
+
+// req: IDN-44
+#[test]
+fn whatever_a_card_says_a_new_one_is_made_when_that_has_changed() {
+    let mut stage = Stage::new();
+    let seq = |stage: &Stage| stage.person.mesh.own_contact_card().expect("cards").seq();
+    assert_eq!(seq(&stage), START_MS);
+    stage.person.restart();
+    stage.feed(Input::Started);
+    assert_eq!(seq(&stage), START_MS, "nothing new");
+    let changes: [fn(&mut Keyring, &mut Seeded); 5] = [
+        |keys, random| keys.sealing[0].secret = SealingSecret::from_seed(random.bytes()),
+        |keys, random| keys.intro_mailbox = MailboxSecret::from_seed(random.bytes()),
+        |keys, random| keys.contact_mailbox = MailboxSecret::from_seed(random.bytes()),
+        |keys, random| keys.deposit_key = random.bytes(),
+        |keys, random| keys.contact_read_key = random.bytes(),
+    ];
+    for (i, change) in (1..).zip(changes) {
+        stage.person.rekey(change);
+        stage.feed(Input::Started);
+        assert_eq!(seq(&stage), START_MS + i);
+    }
 }
 
 #[test]

@@ -114,26 +114,35 @@ impl Person {
         self.mesh = machine(&self.keyring, &self.config, self.seed, 99, &self.store);
     }
 
-    /// The machine is built anew with one other sealing key, as when the seeds
-    /// were erased.
+    /// The process starts with another sealing key alone, as when the seeds were
+    /// erased.
     pub(crate) fn forget_sealing_keys(&mut self) {
+        self.rekey(|keys, random| {
+            keys.sealing[0].secret = SealingSecret::from_seed(random.bytes());
+        });
+    }
+
+    /// The process starts with other keys.
+    pub(crate) fn rekey(&mut self, change: impl FnOnce(&mut Keyring, &mut Seeded)) {
         let old = &self.keyring;
-        let mut random = Seeded::new(self.seed ^ 5 << 40 ^ self.starts << 8);
-        self.keyring = Arc::new(Keyring {
+        let key = &old.sealing[0];
+        let mut keys = Keyring {
             identity: old.identity.clone(),
             device_id: old.device_id,
             store_id: old.store_id,
             intro_mailbox: MailboxSecret::from_seed(*old.intro_mailbox.seed()),
             contact_mailbox: MailboxSecret::from_seed(*old.contact_mailbox.seed()),
             sealing: vec![SealingKey {
-                secret: SealingSecret::from_seed(random.bytes()),
-                not_before: old.sealing[0].not_before,
-                not_after: old.sealing[0].not_after,
+                secret: SealingSecret::from_seed(*key.secret.seed()),
+                not_before: key.not_before,
+                not_after: key.not_after,
             }],
             deposit_key: old.deposit_key,
             intro_read_key: old.intro_read_key,
             contact_read_key: old.contact_read_key,
-        });
+        };
+        change(&mut keys, &mut Seeded::new(self.seed ^ 5 << 40 ^ self.starts << 8));
+        self.keyring = Arc::new(keys);
         self.restart();
     }
 

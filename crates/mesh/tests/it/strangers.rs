@@ -37,7 +37,7 @@ fn nobody_can_find_out_whose_contact_mailbox_it_is() {
     }
 }
 
-// req: GSP-06, LIM-06
+// req: GSP-06, GSP-43
 #[test]
 fn one_bad_proof_is_the_last_that_is_looked_at() {
     let puppet = Puppet::new(1);
@@ -167,7 +167,7 @@ fn of_two_young_links_that_one_side_dialled_both_ends_keep_the_same() {
             let (link, actions) = stage.link_with_hash(&puppet, Role::Responder, [hash; 64]);
             links.push((link, hash));
             let is_closed = |&&(link, _): &&(LinkId, u8)| closed(&actions, link).is_some();
-            lost = lost.or(links.iter().find(is_closed).map(|(_, hash)| *hash));
+            lost = links.iter().find(is_closed).map(|(_, hash)| *hash).or(lost);
         }
         lost.expect("one of them goes")
     };

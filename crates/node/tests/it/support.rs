@@ -184,9 +184,19 @@ impl Running {
     }
 
     pub(crate) async fn until_delivered(&mut self, id: &str) {
+        self.until_all_delivered(&[id]).await;
+    }
+
+    /// Until each of these is delivered, in whatever order.
+    pub(crate) async fn until_all_delivered(&mut self, ids: &[&str]) {
+        let mut waited_for: Vec<&str> = ids.to_vec();
         self.until("delivery", |event| {
-            matches!(event, NodeEvent::State { message_id, state, .. }
-                if message_id == id && state == "delivered")
+            if let NodeEvent::State { message_id, state, .. } = event
+                && state == "delivered"
+            {
+                waited_for.retain(|id| id != message_id);
+            }
+            waited_for.is_empty()
         })
         .await;
     }

@@ -85,8 +85,7 @@ async fn a_message_to_somebody_who_is_away_arrives_when_they_come_back() {
     b.dial(&a).await;
     b.until_received("two").await;
     b.until_received("three").await;
-    a.until_delivered(&second).await;
-    a.until_delivered(&third).await;
+    a.until_all_delivered(&[&second, &third]).await;
     assert_eq!(b.texts().await, ["one", "two", "three"]);
     let evidence = match a.ask(Request::Message { id: second }).await {
         Ok(Response::Message { message }) => message.evidence,

@@ -73,7 +73,11 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_template(at in any::<prop::sample::Index>(), put in "\\PC{0,3}|\n", cut in 0usize..20) {
+    fn a_changed_template(
+        at in any::<prop::sample::Index>(),
+        put in "\\PC{0,3}|\n",
+        cut in 0usize..20,
+    ) {
         let mut start = at.index(TEMPLATE.len());
         let mut end = (start + cut).min(TEMPLATE.len());
         while !TEMPLATE.is_char_boundary(start) { start -= 1; }

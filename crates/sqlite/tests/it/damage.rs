@@ -140,7 +140,11 @@ fn a_file_over_the_bound_of_the_whole_check_opens_and_is_looked_at() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn flipped_bytes_are_damage_or_nothing(

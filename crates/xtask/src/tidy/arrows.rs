@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     ("link", &["wire", "keys", "model"]),
     ("mesh", &["wire", "seal", "keys", "model"]),
-    ("rpc", &["wire"]),
+    ("rpc", &["wire", "model"]),
     ("sqlite", &[]),
     ("settings", &[]),
     ("tor", &[]),

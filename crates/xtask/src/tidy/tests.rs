@@ -281,3 +281,13 @@ fn dependencies_have_reasons_and_one_origin() {
     let lock = format!("{}\nsource = \"git+https://example.org/x\"\n", words::LOCK_SOURCE);
     one(lock::check, &[("Cargo.lock", &lock)], "Cargo.lock:2: ", "standard registry");
 }
+
+#[test]
+fn a_relay_has_nothing_below_it_that_opens() {
+    let relay = "[[package]]\nname = \"tortalk-relay\"\ndependencies = [\"a 1.0.0\"]\n";
+    let a = |on: &str| format!("{relay}[[package]]\nname = \"a\"\ndependencies = [{on:?}]\n");
+    let node = "[[package]]\nname = \"tortalk-node\"\ndependencies = [\"orion\"]\n";
+    clean(blind::check, &[("Cargo.lock", &(a("b") + node))]);
+    one(blind::check, &[("Cargo.lock", &a("orion"))], "Cargo.lock:1: ", "orion");
+    one(blind::check, &[("Cargo.lock", &a("tortalk-seal"))], "Cargo.lock:1: ", "tortalk-seal");
+}

@@ -1,0 +1,14 @@
+//! Tests of the relay, from its rules to whole processes.
+
+mod cards;
+mod contract;
+mod crash;
+mod engine;
+mod limits;
+mod process;
+mod pull;
+mod rules;
+mod server;
+mod support;
+mod sync;
+mod tls;
