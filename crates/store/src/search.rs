@@ -2,7 +2,7 @@
 //!
 //! Texts lie sealed on disk, so no index can lie there without saying what is
 //! in them. Opening 100,000 messages takes about half a second, going through
-//! them in memory a few milliseconds (`examples/speed.rs`). So they are opened
+//! them in memory a few milliseconds (`examples/store_speed.rs`). So they are opened
 //! once, when the store is, and kept in the form in which they are compared:
 //!
 //! - a word is a run of letters and digits; it is put down in lower case with a

@@ -1,5 +1,5 @@
 //! How long sealing and opening take on this machine:
-//! `cargo run --release -p tortalk-seal --example speed`.
+//! `cargo run --release -p tortalk-seal --example seal_speed`.
 
 // A stopwatch is the point of this program.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]

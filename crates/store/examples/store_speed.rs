@@ -1,6 +1,6 @@
 //! How fast the store is, beside plain SQLite in the same run on the same disk.
 //!
-//! `cargo run --release -p tortalk-store --example speed`
+//! `cargo run --release -p tortalk-store --example store_speed`
 //!
 //! - a message and its envelope durable, one commit each: the store, and a loop
 //!   that inserts two rows of the same sizes;
