@@ -1,6 +1,7 @@
 //! Who listens for new envelopes of a mailbox.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -10,6 +11,7 @@ use tortalk_model::MailboxKey;
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     listeners: Mutex<BTreeMap<MailboxKey, Listener>>,
+    next_number: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -35,8 +37,8 @@ pub(crate) struct Superseded;
 impl Hub {
     /// Listens for a mailbox. Who listened before is superseded (RLY-34).
     pub(crate) fn subscribe(self: &Arc<Self>, mailbox: MailboxKey) -> Subscription {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let mut listeners = self.lock();
-        let number = listeners.get(&mailbox).map_or(0, |listener| listener.number + 1);
         let (sender, wake) = watch::channel(0);
         // req: RLY-34
         listeners.insert(mailbox, Listener { number, wake: sender });
@@ -104,5 +106,15 @@ mod tests {
         assert_eq!(newer.changed().await, Ok(()), "its place outlives the older one");
         drop(newer);
         assert!(hub.lock().is_empty());
+    }
+    #[tokio::test]
+    async fn one_that_lost_its_place_long_ago_takes_nobody_elses() {
+        let hub = Arc::new(Hub::default());
+        let first = hub.subscribe(mailbox(1));
+        drop(hub.subscribe(mailbox(1)));
+        let mut third = hub.subscribe(mailbox(1));
+        drop(first);
+        hub.wake([&mailbox(1)]);
+        assert_eq!(third.changed().await, Ok(()));
     }
 }

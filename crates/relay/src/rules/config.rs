@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tortalk_keys::relay::Authority;
+use tortalk_keys::relay::{Authority, RelayHost};
 use tortalk_model::limits::relay::STRANGER_SHARE;
 
 /// Everything that may differ between two relays.
@@ -20,9 +20,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults of spec/relay.md for a relay with these addresses.
+    /// The defaults of spec/relay.md for a relay with these addresses. The first
+    /// onion service among them is the one that clients are told of.
     pub fn new(authorities: Vec<Authority>) -> Self {
-        Self { authorities, onion: None, quotas: Quotas::default(), bounds: Bounds::default() }
+        let onion = authorities.iter().find_map(|authority| match authority.host() {
+            RelayHost::Onion(public) => Some((*public, authority.port())),
+            RelayHost::Name(_) => None,
+        });
+        Self { authorities, onion, quotas: Quotas::default(), bounds: Bounds::default() }
     }
 }
 

@@ -140,7 +140,8 @@ impl Connection {
             if idle >= IDLE_TIMEOUT {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            self.watch.as_mut().reset(Instant::now() + (IDLE_TIMEOUT - idle));
+            let left = IDLE_TIMEOUT.saturating_sub(idle).max(Duration::from_secs(1));
+            self.watch.as_mut().reset(Instant::now() + left);
         }
         Ok(())
     }

@@ -156,7 +156,7 @@ async fn a_seventeenth_call_on_a_connection_waits() {
 const NEVER: Rate = Rate { burst: 5, refill: 1, per: Duration::from_secs(3600) };
 
 async fn calls_until_refused(client: &mut Client) -> usize {
-    for i in 0.. {
+    for i in 0..100 {
         let request = v1::GetCardRequest { mailbox: vec![1; 32] };
         let status = client.get_card(request).await.expect_err("there is no card");
         match status.code() {
@@ -165,7 +165,7 @@ async fn calls_until_refused(client: &mut Client) -> usize {
             other => panic!("{other:?}"),
         }
     }
-    unreachable!("a range without an end")
+    panic!("a hundred calls were taken")
 }
 
 // req: RLY-61
