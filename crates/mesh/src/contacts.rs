@@ -78,6 +78,7 @@ impl Mesh {
         step: &mut Step<'_, R>,
         identity: IdentityKey,
         name: String,
+        invite: Option<Vec<u8>>,
         card: Option<Card>,
     ) -> Result<CommandResult, R::Error> {
         if identity == self.me() {
@@ -91,7 +92,8 @@ impl Mesh {
             None => (self.contact_card_from_links(&identity), CardSource::Owner),
         };
         if self.contacts.contains_key(&identity) {
-            return self.accept_again(step, identity, name, card.map(|card| (card, source)));
+            let card = card.map(|card| (card, source));
+            return self.accept_again(step, identity, name, invite, card);
         }
         let name = self.name_for(&identity, name, card.as_ref());
         let contact = Contact {
@@ -100,6 +102,7 @@ impl Mesh {
             standing: Standing::Accepted,
             verified: false,
             card: card.map(|card| card.as_bytes().to_vec()),
+            invite,
             store_id: self.store_shown_by(&identity),
             chain_id: ChainId::from_bytes(entropy::array(&mut *self.entropy)),
             next_counter: 1,
@@ -118,6 +121,7 @@ impl Mesh {
         step: &mut Step<'_, R>,
         identity: IdentityKey,
         name: String,
+        invite: Option<Vec<u8>>,
         card: Option<(Card, CardSource)>,
     ) -> Result<CommandResult, R::Error> {
         let Some(known) = self.contacts.get_mut(&identity) else {
@@ -127,6 +131,9 @@ impl Mesh {
         known.contact.standing = Standing::Accepted;
         if !name.is_empty() {
             known.contact.name = name;
+        }
+        if invite.is_some() {
+            known.contact.invite = invite;
         }
         self.contact_changed(step, &identity);
         if was == Standing::Blocked {
@@ -195,7 +202,7 @@ impl Mesh {
         if held.is_some_and(|held| card.supersedes(held)) && card.is_ahead_of(step.now.wall) {
             return Ok(Err(CommandError::CardAhead));
         }
-        self.add_contact(step, card.identity(), name, Some(card))
+        self.add_contact(step, card.identity(), name, None, Some(card))
     }
 
     /// A card came in a frame on a link.

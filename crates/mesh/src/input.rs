@@ -6,6 +6,8 @@ use tortalk_keys::link_auth::Role;
 use tortalk_model::{DeviceId, IdentityKey, InstanceId, MessageId};
 use tortalk_wire::Frame;
 
+use crate::relay::RelayInput;
+
 /// The driver's name for one link; never used twice in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
@@ -93,6 +95,8 @@ pub enum Input {
     },
     /// An address of ours has become usable.
     AddressUp,
+    /// A relay said something, or the connection with it changed.
+    Relay(RelayInput),
     /// The user wants something; the answer carries the same id.
     Command(RequestId, Command),
 }
@@ -113,6 +117,8 @@ pub enum Command {
         identity: IdentityKey,
         /// What the user calls them; empty takes the name of their card.
         name: String,
+        /// The full invite by which the user knows them, in bytes.
+        invite: Option<Vec<u8>>,
     },
     /// Take in a contact card that came as a file; adds the contact too.
     ImportCard {

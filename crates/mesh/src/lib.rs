@@ -46,6 +46,7 @@ pub mod read;
 pub mod ready;
 mod receipts;
 mod receiving;
+pub mod relay;
 mod retry;
 mod sending;
 pub mod write;
@@ -57,6 +58,7 @@ pub use links::Nearby;
 pub use mesh::{Mesh, MeshConfig};
 pub use read::Read;
 pub use ready::{Answer, CommandError, Dial, Event, LinkAction, Outcome, Ready};
+pub use relay::{RelayAction, RelayInput};
 pub use write::{
     Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Standing, Write,
 };

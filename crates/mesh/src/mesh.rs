@@ -121,6 +121,7 @@ impl Mesh {
             Input::Neighbour { address } => self.neighbour(&mut step, address),
             Input::Dialled { address, reached } => self.dialled(&step, address, reached),
             Input::AddressUp => self.address_up(&step),
+            Input::Relay(_) => {}
             Input::Command(request, command) => self.command(&mut step, request, command)?,
         }
         Ok(step.ready)
@@ -211,8 +212,8 @@ impl Mesh {
     ) -> Result<(), R::Error> {
         let outcome = match command {
             Command::SendText { to, text } => self.send_text(step, to, text),
-            Command::AddContact { identity, name } => {
-                self.add_contact(step, identity, name, None)?
+            Command::AddContact { identity, name, invite } => {
+                self.add_contact(step, identity, name, invite, None)?
             }
             Command::ImportCard { card, name } => self.import_card(step, &card, name)?,
             Command::Rename { identity, name } => self.rename(step, identity, name),

@@ -8,6 +8,7 @@ use tortalk_wire::{ByeReason, Frame};
 
 use crate::delivery::DeliveryState;
 use crate::input::{LinkId, RequestId};
+use crate::relay::RelayAction;
 use crate::write::{Contact, IncomingMessage, Write};
 
 /// Everything that one input leads to.
@@ -20,6 +21,8 @@ pub struct Ready {
     pub writes: Vec<Write>,
     /// To be done to links after the commit, in this order.
     pub links: Vec<LinkAction>,
+    /// To be done with relays after the commit, in this order.
+    pub relays: Vec<RelayAction>,
     /// To be told to whoever asked, after the commit.
     pub answers: Vec<Answer>,
     /// To be shown to the user, after the commit.
@@ -35,6 +38,7 @@ impl Ready {
     pub fn merge(&mut self, other: Self) {
         self.writes.extend(other.writes);
         self.links.extend(other.links);
+        self.relays.extend(other.relays);
         self.answers.extend(other.answers);
         self.events.extend(other.events);
         self.dials.extend(other.dials);

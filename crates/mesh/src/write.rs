@@ -119,6 +119,9 @@ pub struct Contact {
     pub verified: bool,
     /// Their newest contact card, signature checked before it got here.
     pub card: Option<Vec<u8>>,
+    /// The invite by which they were added, in bytes, where it was a full one:
+    /// the way to them until their contact card is here.
+    pub invite: Option<Vec<u8>>,
     /// The last store that they showed.
     pub store_id: Option<StoreId>,
     /// Our chain of numbered messages to them.

@@ -64,9 +64,9 @@ pub(crate) fn read_person(bytes: &[u8]) -> Result<IdentityKey, NotARow> {
 }
 
 /// `name bytes ‖ standing u8 (1 accepted, 2 blocked) ‖ verified u8 ‖ card maybe
-/// bytes ‖ store_id maybe 16 ‖ chain_id 8 ‖ next_counter u64 ‖ added_at u64`.
+/// bytes ‖ invite maybe bytes ‖ store_id maybe 16 ‖ chain_id 8 ‖ next_counter u64 ‖ added_at u64`.
 pub(crate) fn contact(contact: &Contact) -> Plaintext {
-    let long = contact.name.len() + contact.card.as_ref().map_or(0, Vec::len);
+    let long = contact.name.len() + contact.card.as_ref().map_or(0, Vec::len) + 256;
     let writer = begin(long).bytes32(contact.name.as_bytes());
     let writer = writer.u8(match contact.standing {
         Standing::Accepted => 1,
@@ -74,6 +74,7 @@ pub(crate) fn contact(contact: &Contact) -> Plaintext {
     });
     let writer = writer.u8(contact.verified.into());
     let writer = maybe(writer, contact.card.as_ref(), |writer, card| writer.bytes32(card));
+    let writer = maybe(writer, contact.invite.as_ref(), |writer, invite| writer.bytes32(invite));
     let writer = maybe(writer, contact.store_id, |writer, id| writer.raw(id.as_bytes()));
     let writer = writer.raw(contact.chain_id.as_bytes()).u64(contact.next_counter);
     finish(writer.u64(contact.added_at.0))
@@ -91,6 +92,7 @@ pub(crate) fn read_contact(identity: IdentityKey, bytes: &[u8]) -> Result<Contac
             },
             verified: flag(reader, "verified")?,
             card: read_maybe(reader, |reader| vec(reader, "card"))?,
+            invite: read_maybe(reader, |reader| vec(reader, "invite"))?,
             store_id: read_maybe(reader, |reader| {
                 Ok(StoreId::from_bytes(reader.array("store_id")?))
             })?,

@@ -117,7 +117,11 @@ fn after_a_failed_commit_everything_goes_on_from_the_store() {
     let send = Command::SendText { to: puppet.identity.public(), text: "never was".into() };
     let name = Command::SetOwnName { name: "never was".into() };
     let other = Puppet::new(2);
-    let add = Command::AddContact { identity: other.identity.public(), name: "other".into() };
+    let add = Command::AddContact {
+        identity: other.identity.public(),
+        name: "other".into(),
+        invite: None,
+    };
     let lost = fail(
         &mut stage,
         vec![

@@ -99,7 +99,7 @@ impl Stage {
 
     pub(crate) fn add(&mut self, puppet: &Puppet) -> Vec<LinkAction> {
         let identity = puppet.identity.public();
-        let add = Command::AddContact { identity, name: "puppet".into() };
+        let add = Command::AddContact { identity, name: "puppet".into(), invite: None };
         let (outcome, actions) = self.person.command(add, self.now);
         outcome.expect("a new contact");
         actions

@@ -75,7 +75,8 @@ impl World {
         for (me, other) in [(a, b), (b, a)] {
             let identity = self.people[other].identity();
             let name = format!("person {other}");
-            self.command(me, Command::AddContact { identity, name }).expect("a new contact");
+            self.command(me, Command::AddContact { identity, name, invite: None })
+                .expect("a new contact");
         }
     }
 

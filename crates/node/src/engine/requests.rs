@@ -73,9 +73,11 @@ impl Engine {
     /// The command that a request is, or `None` for a question.
     fn plan(&mut self, request: &Request) -> Result<Option<(Command, Then)>, PlanError> {
         let command = match request {
-            Request::Add { address, name } => {
-                Command::AddContact { identity: self.who(address)?, name: name.clone() }
-            }
+            Request::Add { address, name } => Command::AddContact {
+                identity: self.who(address)?,
+                name: name.clone(),
+                invite: who::full_invite(address),
+            },
             Request::Import { card, name } => {
                 Command::ImportCard { card: decode_card(card)?, name: name.clone() }
             }

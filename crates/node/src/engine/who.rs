@@ -55,6 +55,12 @@ pub(crate) fn resolve(
     }
 }
 
+/// The bytes of the invite that a text is, if it is a full one.
+pub(crate) fn full_invite(text: &str) -> Option<Vec<u8>> {
+    let invite = Invite::parse_text(text).ok()?;
+    matches!(invite, Invite::Full { .. }).then(|| invite.to_bytes())
+}
+
 /// Whether a text is meant as an address rather than as a name.
 pub(crate) fn is_address(text: &str) -> bool {
     text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mesh:"))
@@ -97,6 +103,7 @@ mod tests {
             standing: Standing::Accepted,
             verified: false,
             card: None,
+            invite: None,
             store_id: None,
             chain_id: ChainId::from_bytes([0; 8]),
             next_counter: 0,

@@ -143,24 +143,27 @@ fn contact() -> impl Strategy<Value = Contact> {
         0..PEOPLE,
         text(),
         any::<[bool; 2]>(),
-        prop::option::of(some_bytes()),
+        [prop::option::of(some_bytes()), prop::option::of(some_bytes())],
         prop::option::of(any::<[u8; 16]>()),
         any::<u64>(),
         time(),
     )
-        .prop_map(|(n, name, [blocked, verified], card, store_id, next_counter, added_at)| {
-            Contact {
-                identity: person(n),
-                name,
-                standing: if blocked { Standing::Blocked } else { Standing::Accepted },
-                verified,
-                card,
-                store_id: store_id.map(StoreId::from_bytes),
-                chain_id: ChainId::from_bytes([n; 8]),
-                next_counter,
-                added_at,
-            }
-        })
+        .prop_map(
+            |(n, name, [blocked, verified], [card, invite], store_id, next_counter, added_at)| {
+                Contact {
+                    identity: person(n),
+                    name,
+                    standing: if blocked { Standing::Blocked } else { Standing::Accepted },
+                    verified,
+                    card,
+                    invite,
+                    store_id: store_id.map(StoreId::from_bytes),
+                    chain_id: ChainId::from_bytes([n; 8]),
+                    next_counter,
+                    added_at,
+                }
+            },
+        )
 }
 
 fn out() -> impl Strategy<Value = OutgoingMessage> {

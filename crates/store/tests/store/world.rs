@@ -85,6 +85,7 @@ pub(crate) fn contact(n: u8, name: &str) -> Contact {
         standing: Standing::Accepted,
         verified: false,
         card: None,
+        invite: None,
         store_id: None,
         chain_id: ChainId::from_bytes([n; 8]),
         next_counter: 1,
