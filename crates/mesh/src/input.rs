@@ -1,11 +1,13 @@
 //! What the machine is told.
 
 use core::net::SocketAddr;
+use std::sync::Arc;
 
 use tortalk_keys::link_auth::Role;
 use tortalk_model::{DeviceId, IdentityKey, InstanceId, MessageId};
 use tortalk_wire::Frame;
 
+use crate::keyring::Keyring;
 use crate::relay::RelayInput;
 
 /// The driver's name for one link; never used twice in one run.
@@ -97,6 +99,12 @@ pub enum Input {
     AddressUp,
     /// A relay said something, or the connection with it changed.
     Relay(RelayInput),
+    /// There are other secrets from now on: a new sealing key, erased ones, other
+    /// secrets for contacts. Identity, device and store are the same as before.
+    ///
+    /// Links stay. New cards are signed where something in them has changed, and
+    /// mailboxes that are new are proved on every link.
+    KeyringChanged(Arc<Keyring>),
     /// The user wants something; the answer carries the same id.
     Command(RequestId, Command),
 }

@@ -53,7 +53,7 @@ pub mod write;
 
 pub use delivery::DeliveryState;
 pub use input::{Command, Input, LinkId, PeerAuth, RequestId, Visibility};
-pub use keyring::{Keyring, SealingKey};
+pub use keyring::{Keyring, RetiredMailbox, SealingKey};
 pub use links::Nearby;
 pub use mesh::{Mesh, MeshConfig};
 pub use read::Read;

@@ -122,6 +122,7 @@ impl Mesh {
             Input::Dialled { address, reached } => self.dialled(&step, address, reached),
             Input::AddressUp => self.address_up(&step),
             Input::Relay(_) => {}
+            Input::KeyringChanged(keyring) => self.keyring_changed(&mut step, keyring),
             Input::Command(request, command) => self.command(&mut step, request, command)?,
         }
         Ok(step.ready)

@@ -1,5 +1,7 @@
 //! What we tell others about ourselves: the intro card and the contact card.
 
+use std::sync::Arc;
+
 use tortalk_keys::card::{
     Card, CardDraft, CardKind, ContactPart, MailboxKind, MailboxSigner, SealingKeyEntry,
 };
@@ -8,6 +10,7 @@ use tortalk_model::envelope;
 use tortalk_wire::{CardBytes, Frame};
 
 use crate::input::LinkId;
+use crate::keyring::Keyring;
 use crate::mesh::{CommandResult, Mesh, Step};
 use crate::read::Read;
 use crate::ready::{LinkAction, Outcome};
@@ -35,6 +38,26 @@ impl Mesh {
     /// Our card for contacts, once [`crate::Input::Started`] was handled.
     pub fn own_contact_card(&self) -> Option<&Card> {
         self.own_cards.cards.as_ref().map(|(_, contact)| contact)
+    }
+
+    /// Works with other secrets. Links rest on the identity alone, so they stay.
+    pub(crate) fn keyring_changed<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        keyring: Arc<Keyring>,
+    ) {
+        let mailboxes =
+            |keys: &Keyring| (keys.intro_mailbox.public(), keys.contact_mailbox.public());
+        let before = mailboxes(&self.keyring);
+        self.keyring = keyring;
+        // Before the card that names them: what is sealed by that card may come
+        // at once.
+        if mailboxes(&self.keyring) != before {
+            for id in self.links.keys().copied().collect::<Vec<_>>() {
+                self.prove_mailboxes(step, id);
+            }
+        }
+        self.refresh_own_cards(step);
     }
 
     /// Signs new cards when what they say has changed.

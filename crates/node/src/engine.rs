@@ -208,7 +208,7 @@ impl Engine {
                 }
                 Woken::Stop => break,
             };
-            self.rotate_if_due();
+            result = result.and_then(|()| self.rotate_if_due());
         }
         self.table.close_all(ByeReason::Shutdown);
         (self.profile, result)

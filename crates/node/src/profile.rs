@@ -197,6 +197,7 @@ impl Profile {
             store_id,
             intro_mailbox: self.mailboxes.intro.clone(),
             contact_mailbox: self.mailboxes.contact.clone(),
+            retired_mailboxes: Vec::new(),
             sealing: self.sealing.iter().map(StoredKey::to_sealing_key).collect(),
             deposit_key: *self.secrets.deposit_key,
             intro_read_key: *self.secrets.intro_read_key,

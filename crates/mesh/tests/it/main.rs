@@ -13,6 +13,7 @@ mod handover;
 mod order;
 mod person;
 mod puppet;
+mod rotation;
 mod sealing;
 mod strangers;
 mod taking;

@@ -73,6 +73,7 @@ impl Person {
             store_id: store.store_id(),
             intro_mailbox: MailboxSecret::from_seed(random.bytes()),
             contact_mailbox: MailboxSecret::from_seed(random.bytes()),
+            retired_mailboxes: Vec::new(),
             sealing: vec![SealingKey {
                 secret: SealingSecret::from_seed(random.bytes()),
                 not_before: UnixMillis(made),
@@ -124,26 +125,39 @@ impl Person {
 
     /// The process starts with other keys.
     pub(crate) fn rekey(&mut self, change: impl FnOnce(&mut Keyring, &mut Seeded)) {
-        let old = &self.keyring;
-        let key = &old.sealing[0];
-        let mut keys = Keyring {
-            identity: old.identity.clone(),
-            device_id: old.device_id,
-            store_id: old.store_id,
-            intro_mailbox: MailboxSecret::from_seed(*old.intro_mailbox.seed()),
-            contact_mailbox: MailboxSecret::from_seed(*old.contact_mailbox.seed()),
-            sealing: vec![SealingKey {
-                secret: SealingSecret::from_seed(*key.secret.seed()),
-                not_before: key.not_before,
-                not_after: key.not_after,
-            }],
-            deposit_key: old.deposit_key,
-            intro_read_key: old.intro_read_key,
-            contact_read_key: old.contact_read_key,
-        };
+        let mut keys = self.keyring_copy();
         change(&mut keys, &mut Seeded::new(self.seed ^ 5 << 40 ^ self.starts << 8));
         self.keyring = Arc::new(keys);
         self.restart();
+    }
+
+    /// The running process gets other keys.
+    pub(crate) fn rotated(&mut self, change: impl FnOnce(&mut Keyring, &mut Seeded)) -> Input {
+        let mut keys = self.keyring_copy();
+        change(&mut keys, &mut Seeded::new(self.seed ^ 6 << 40 ^ self.requests << 8));
+        self.keyring = Arc::new(keys);
+        Input::KeyringChanged(Arc::clone(&self.keyring))
+    }
+
+    fn keyring_copy(&self) -> Keyring {
+        let old = &self.keyring;
+        let copy = |key: &SealingKey| SealingKey {
+            secret: SealingSecret::from_seed(*key.secret.seed()),
+            not_before: key.not_before,
+            not_after: key.not_after,
+        };
+        Keyring {
+            identity: old.identity.clone(),
+            device_id: old.device_id,
+            store_id: old.store_id,
+            intro_mailbox: old.intro_mailbox.clone(),
+            contact_mailbox: old.contact_mailbox.clone(),
+            retired_mailboxes: Vec::new(),
+            sealing: old.sealing.iter().map(copy).collect(),
+            deposit_key: old.deposit_key,
+            intro_read_key: old.intro_read_key,
+            contact_read_key: old.contact_read_key,
+        }
     }
 
     /// The machine is thrown away and built anew from the open store.

@@ -1,12 +1,13 @@
-//! New sealing keys while a node runs.
+//! Keys that change while a node runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tortalk_mesh::Input;
 use tortalk_model::Now;
-use tortalk_wire::ByeReason;
+use tortalk_store::StoreError;
 
-use super::Engine;
+use super::{Engine, EngineInput};
 use crate::entropy::OsEntropy;
 use crate::profile::Profile;
 use crate::profile::sealing::Rotation;
@@ -23,16 +24,26 @@ pub(super) fn rotate(profile: &mut Profile, now: Now) -> Rotation {
 }
 
 impl Engine {
-    /// Looks whether a new key is due. The machine is built anew with it; links
-    /// end and come again, and with them the new card goes out.
-    pub(super) fn rotate_if_due(&mut self) {
+    /// Looks whether a new key is due.
+    pub(super) fn rotate_if_due(&mut self) -> Result<(), StoreError> {
         if Instant::now() < self.next_rotation {
-            return;
+            return Ok(());
         }
         self.next_rotation = Instant::now() + LOOK_EVERY;
-        if let Rotation::Rotated(_) = rotate(&mut self.profile, self.around.clock.now()) {
-            self.keyring = Arc::new(self.profile.keyring(self.store.store_id()));
-            self.lose_links(ByeReason::Unspecified);
+        match rotate(&mut self.profile, self.around.clock.now()) {
+            Rotation::NotDue => Ok(()),
+            Rotation::Rotated(_) => self.change_keyring(),
         }
+    }
+
+    /// Gives the machine the secrets that the profile has now. Links stay; new
+    /// cards leave when they are stored.
+    ///
+    /// A machine that is to be built anew, because the store failed, gets them
+    /// then.
+    pub(super) fn change_keyring(&mut self) -> Result<(), StoreError> {
+        self.keyring = Arc::new(self.profile.keyring(self.store.store_id()));
+        let changed = Input::KeyringChanged(Arc::clone(&self.keyring));
+        self.batch(Some(EngineInput::Mesh(changed)))
     }
 }
