@@ -44,6 +44,14 @@ pub const SEALING_KEY_LIFE: Duration = Duration::from_secs(28 * DAY);
 pub const SEALING_KEY_ROTATION: Duration = Duration::from_secs(7 * DAY);
 /// A seed is erased this long after its key's `not_after`.
 pub const SEALING_SEED_KEPT: Duration = Duration::from_secs(16 * DAY);
+/// The owner's clock has to say for this much running time that a seed is due
+/// before the seed is erased.
+pub const SEALING_SEED_DUE: Duration = Duration::from_secs(DAY);
+/// Running time that counts between two looks at the clock, at most.
+pub const SEALING_SEED_LOOK: Duration = Duration::from_secs(300);
+/// A mailbox for contacts is used this long after another took its place: as long
+/// as something may be under way that was sealed by an older card.
+pub const RETIRED_MAILBOX_KEPT: Duration = Duration::from_secs(44 * DAY);
 
 /// An invite's bytes.
 pub const INVITE_BYTES_MAX: usize = 250;

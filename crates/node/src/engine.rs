@@ -49,6 +49,7 @@ use crate::profile::Profile;
 use crate::sabotage::Sabotage;
 use failure::Trouble;
 use links::LinkTable;
+use rotation::KeyLooks;
 
 /// Inputs that one commit is shared by.
 const BATCH_INPUTS_MAX: usize = 1024;
@@ -122,7 +123,7 @@ pub(crate) struct Engine {
     trouble: Option<Trouble>,
     /// Discovery has said that an address is usable.
     addresses_up: bool,
-    next_rotation: Instant,
+    key_looks: KeyLooks,
     /// No deadline wakes the thread before this.
     rested: Instant,
 }
@@ -174,7 +175,7 @@ impl Engine {
         config: MeshConfig,
         around: Surroundings,
     ) -> Result<Self, StoreError> {
-        rotation::rotate(&mut profile, around.clock.now());
+        let key_looks = KeyLooks::begin(&mut profile, around.clock.now());
         let keyring = Arc::new(profile.keyring(store.store_id()));
         let mesh = Mesh::new(Arc::clone(&keyring), config.clone(), Box::new(OsEntropy), &store)?;
         Ok(Self {
@@ -190,7 +191,7 @@ impl Engine {
             machine: Machine::Fresh,
             trouble: None,
             addresses_up: false,
-            next_rotation: Instant::now() + rotation::LOOK_EVERY,
+            key_looks,
             rested: Instant::now(),
         })
     }
@@ -208,8 +209,9 @@ impl Engine {
                 }
                 Woken::Stop => break,
             };
-            result = result.and_then(|()| self.rotate_if_due());
+            result = result.and_then(|()| self.look_after_keys());
         }
+        self.leave_keys();
         self.table.close_all(ByeReason::Shutdown);
         (self.profile, result)
     }
@@ -243,7 +245,7 @@ impl Engine {
             _ if self.machine != Machine::Running => Instant::now(),
             _ => self.around.clock.instant(self.mesh.next_deadline(self.around.clock.now())),
         };
-        deadline.min(self.next_rotation).max(self.rested)
+        deadline.min(self.key_looks.next).max(self.rested)
     }
 
     /// Deals with an input and everything else that is there, in one commit.

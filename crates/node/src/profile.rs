@@ -6,7 +6,10 @@
 //! keys/                one file per key, under the profile key (`key_files`)
 //!   intro.mailbox        the mailbox key for strangers
 //!   contact.mailbox      the mailbox key for contacts
+//!   retired-<id>.mailbox an earlier one, used until what was sealed for it is over
 //!   sealing-<id>.seed    one sealing key's seed; left out of backups
+//!   seeds.due            how long the clock has said that seeds are due
+//!   <name>.erasing       no key any more; the next start erases it
 //! store.sqlite         contacts and messages (tortalk-store)
 //! control.sock         while a node runs
 //! lock                 one process at a time
@@ -14,7 +17,9 @@
 //! ```
 //!
 //! Every file is replaced as a whole: written beside, synced, renamed, and the
-//! folder synced. A folder that `create` did not finish has no `identity.bin`
+//! folder synced. Keys whose time is over are overwritten before they are removed
+//! (`erase`); in memory they are in the [`Profile`] and in the keyrings that it
+//! made. A folder that `create` did not finish has no `identity.bin`
 //! and is no profile. [`open`] writes nothing but the lock before everything was
 //! read and understood.
 //!
@@ -25,7 +30,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tortalk_keys::{IdentitySecret, MailboxSecret};
+use tortalk_keys::IdentitySecret;
 use tortalk_mesh::Keyring;
 use tortalk_model::entropy::Entropy;
 use tortalk_model::{DeviceId, StoreId, UnixMillis};
@@ -34,19 +39,28 @@ use tortalk_sqlite::DirLock;
 use tortalk_store::vault::ProfileKey;
 use zeroize::Zeroizing;
 
+use due::Due;
+use erase::Marked;
+use erasing::{Erasing, Rest};
 use identity_file::IdentityFile;
 use key_files::KeyFiles;
+use mailboxes::Mailboxes;
 use sealing::StoredKey;
 
 mod create;
+mod due;
+mod erase;
+mod erasing;
 mod error;
 mod files;
 mod identity_file;
 mod key_files;
+mod mailboxes;
 mod passphrase;
 pub mod sealing;
 
 pub use create::{NewProfile, create};
+pub use erasing::Erased;
 pub use error::{CreateError, IdentityFault, OpenError, PassphraseError};
 pub use files::FileError;
 pub use passphrase::{Argon2Cost, Passphrase};
@@ -65,6 +79,7 @@ pub struct Profile {
     keys: KeyFiles,
     mailboxes: Mailboxes,
     sealing: Vec<StoredKey>,
+    erasing: Erasing,
     _lock: DirLock,
 }
 
@@ -72,15 +87,11 @@ pub struct Profile {
 struct Secrets {
     identity: IdentitySecret,
     device_id: DeviceId,
+    /// The first one; a renewed one is in `contact.mailbox`.
     deposit_key: Zeroizing<[u8; 32]>,
     intro_read_key: Zeroizing<[u8; 32]>,
+    /// The first one; a renewed one is in `contact.mailbox`.
     contact_read_key: Zeroizing<[u8; 32]>,
-}
-
-/// What the two mailbox files hold.
-struct Mailboxes {
-    intro: MailboxSecret,
-    contact: MailboxSecret,
 }
 
 /// Opens the profile in `dir`.
@@ -107,12 +118,23 @@ pub fn open(dir: &Path, passphrase: Option<&Passphrase>) -> Result<Profile, Open
     let key = file.unlock(passphrase).map_err(identity_error)?;
     let secrets = file.secrets(&key).map_err(identity_error)?;
     let keys = KeyFiles::in_profile(dir);
-    let mailboxes = Mailboxes {
+    let first = [&*secrets.deposit_key, &*secrets.contact_read_key];
+    let mut mailboxes = Mailboxes {
         intro: keys.read_mailbox(key_files::INTRO, &key)?,
-        contact: keys.read_mailbox(key_files::CONTACT, &key)?,
+        contact: keys.read_contact(&key, first)?,
+        retired: keys.read_retired(&key)?,
     };
     let sealing = keys.read_sealing(&key)?;
+    let mut erasing = Erasing { due: Due::resume(keys.read_due(&key)), rest: Rest::Nothing };
     files::remove_quietly(&dir.join(CREATING_FILE));
+    for double in mailboxes.take_doubles() {
+        // One that stays is a double again at the next start.
+        let _stays = keys.mark_retired(&double).and_then(Marked::erase);
+    }
+    if let Err(error) = keys.finish_erasing() {
+        tracing::warn!("{error}");
+        erasing.rest = Rest::Something;
+    }
     Ok(Profile {
         dir: dir.to_owned(),
         settings,
@@ -121,6 +143,7 @@ pub fn open(dir: &Path, passphrase: Option<&Passphrase>) -> Result<Profile, Open
         keys,
         mailboxes,
         sealing,
+        erasing,
         _lock: lock,
     })
 }
@@ -196,12 +219,12 @@ impl Profile {
             device_id: self.secrets.device_id,
             store_id,
             intro_mailbox: self.mailboxes.intro.clone(),
-            contact_mailbox: self.mailboxes.contact.clone(),
-            retired_mailboxes: Vec::new(),
+            contact_mailbox: self.mailboxes.contact.mailbox.clone(),
+            retired_mailboxes: self.mailboxes.retired(),
             sealing: self.sealing.iter().map(StoredKey::to_sealing_key).collect(),
-            deposit_key: *self.secrets.deposit_key,
+            deposit_key: *self.mailboxes.contact.deposit_key,
             intro_read_key: *self.secrets.intro_read_key,
-            contact_read_key: *self.secrets.contact_read_key,
+            contact_read_key: *self.mailboxes.contact.read_key,
         }
     }
 
@@ -215,6 +238,24 @@ impl Profile {
         entropy: &mut dyn Entropy,
     ) -> Result<sealing::Rotation, FileError> {
         sealing::rotate_if_due(&mut self.sealing, &self.keys, &self.key, now, entropy)
+    }
+
+    /// Makes another mailbox, deposit key and read key for contacts, for when
+    /// somebody is removed from them. All are on the disk before this returns, and
+    /// in the keyrings that are made from then on.
+    ///
+    /// The old mailbox is used for 44 days more, as one of the keyring's
+    /// `retired_mailboxes`; [`Profile::erase_if_due`] erases it then.
+    ///
+    /// # Errors
+    /// When a file cannot be written. The old secrets go on as long as the profile
+    /// is open; which ones the next start finds is not known then.
+    pub fn renew_contact_secrets(
+        &mut self,
+        now: UnixMillis,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), FileError> {
+        self.mailboxes.renew(&self.keys, &self.key, now, entropy)
     }
 
     /// Sets, changes or (with `None`) removes the passphrase.
@@ -264,4 +305,4 @@ fn without_identity(dir: &Path, settings: &Settings) -> OpenError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

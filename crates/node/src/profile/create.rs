@@ -18,13 +18,15 @@ use tortalk_store::Store;
 use tortalk_store::vault::ProfileKey;
 use zeroize::Zeroizing;
 
+use super::erasing::Erasing;
 use super::error::CreateError;
 use super::files::{self, Created, FileError};
 use super::identity_file::IdentityFile;
 use super::key_files::{self, KeyFiles};
+use super::mailboxes::{ContactKeys, Mailboxes};
 use super::passphrase::{Argon2Cost, Passphrase};
 use super::sealing::StoredKey;
-use super::{CREATING_FILE, Mailboxes, Profile, STORE_FILE, Secrets};
+use super::{CREATING_FILE, Profile, STORE_FILE, Secrets};
 use crate::entropy::OsEntropy;
 
 /// What a new profile is made of.
@@ -108,14 +110,19 @@ fn build(
     };
     let mailboxes = Mailboxes {
         intro: MailboxSecret::from_seed(entropy::array(entropy)),
-        contact: MailboxSecret::from_seed(entropy::array(entropy)),
+        contact: ContactKeys {
+            mailbox: MailboxSecret::from_seed(entropy::array(entropy)),
+            deposit_key: secrets.deposit_key.clone(),
+            read_key: secrets.contact_read_key.clone(),
+        },
+        retired: Vec::new(),
     };
     let sealing = vec![StoredKey::made(1, now, entropy)];
 
     let keys = KeyFiles::in_profile(dir);
     files::private_folder(keys.folder())?;
     keys.write_mailbox(key_files::INTRO, &mailboxes.intro, &key, entropy)?;
-    keys.write_mailbox(key_files::CONTACT, &mailboxes.contact, &key, entropy)?;
+    keys.write_mailbox(key_files::CONTACT, &mailboxes.contact.mailbox, &key, entropy)?;
     for stored in &sealing {
         keys.write_sealing(stored, &key, entropy)?;
     }
@@ -134,6 +141,7 @@ fn build(
         keys,
         mailboxes,
         sealing,
+        erasing: Erasing::default(),
         _lock: lock,
     })
 }

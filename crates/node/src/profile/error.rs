@@ -60,8 +60,9 @@ pub enum OpenError {
     KeyDamaged {
         /// The file.
         path: PathBuf,
-        /// Whether the profile works without it: a sealing key's seed. What was
-        /// sealed to that key alone stays closed then.
+        /// Whether the profile works without it: a sealing key's seed, or a
+        /// mailbox that was replaced. What was sealed to it alone stays closed
+        /// then.
         replaceable: bool,
     },
     /// A key's file was written by a newer torTalk.

@@ -63,7 +63,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         .and_then(|()| fs::rename(&beside, &target))
         .and_then(|()| sync_folder_of(&target));
     replaced.map_err(|error| {
-        remove_quietly(&beside);
+        super::erase::quietly(&beside);
         FileError::unwritable(path, &error)
     })
 }
@@ -112,12 +112,18 @@ pub(super) fn remove_quietly(path: &Path) {
 }
 
 /// The name that a file has while it is written. It is the same each time, so
-/// that what a crash leaves is overwritten.
+/// that what a crash leaves is replaced.
 fn beside(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".new");
     path.with_file_name(name)
+}
+
+/// Whether a file bears a name that it has only while it is written.
+pub(super) fn is_beside(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with('.') && name.ends_with(".new"))
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -137,7 +143,8 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+/// Makes names that were given or taken in the file's folder durable.
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
     // Other systems do not let a folder be opened, and need no sync of it.
     if cfg!(unix) {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -1,15 +1,17 @@
 //! Sealing keys and the clock.
 //!
 //! A new key is due each seven days, and whenever the newest one is not valid by
-//! the clock as it stands now. Nothing is ever removed here: a clock that was
-//! wrong for a while costs one key too many and loses none. Each seed has a file
-//! of its own, so that erasing one later touches no other.
+//! the clock as it stands now. Nothing is removed here: a clock that was wrong for
+//! a while costs one key too many and loses none. Each seed has a file of its own,
+//! so that erasing one later ([`Profile::erase_if_due`]) touches no other.
+//!
+//! [`Profile::erase_if_due`]: super::Profile::erase_if_due
 
 use core::time::Duration;
 
 use tortalk_mesh::SealingKey;
 use tortalk_model::entropy::{self, Entropy};
-use tortalk_model::limits::{SEALING_KEY_LIFE, SEALING_KEY_ROTATION};
+use tortalk_model::limits::{SEALING_KEY_LIFE, SEALING_KEY_ROTATION, SEALING_SEED_KEPT};
 use tortalk_model::{KeyId, UnixMillis};
 use tortalk_seal::SealingSecret;
 use tortalk_store::vault::ProfileKey;
@@ -38,7 +40,8 @@ pub(super) struct StoredKey {
     pub(super) key_id: KeyId,
     pub(super) not_before: UnixMillis,
     pub(super) not_after: UnixMillis,
-    pub(super) seed: Zeroizing<[u8; 32]>,
+    /// In a place of its own, so that moving the rest leaves no copy.
+    pub(super) seed: Box<Zeroizing<[u8; 32]>>,
 }
 
 impl StoredKey {
@@ -49,7 +52,7 @@ impl StoredKey {
         seed: Zeroizing<[u8; 32]>,
     ) -> Self {
         let key_id = SealingSecret::from_seed(*seed).key_id();
-        Self { number, key_id, not_before, not_after, seed }
+        Self { number, key_id, not_before, not_after, seed: Box::new(seed) }
     }
 
     /// A new key by the clock as it stands.
@@ -62,10 +65,17 @@ impl StoredKey {
 
     pub(super) fn to_sealing_key(&self) -> SealingKey {
         SealingKey {
-            secret: SealingSecret::from_seed(*self.seed),
+            secret: SealingSecret::from_seed(**self.seed),
             not_before: self.not_before,
             not_after: self.not_after,
         }
+    }
+
+    /// From when on the seed is due to be erased: nothing that was sealed to the
+    /// key is under way any more.
+    pub(super) fn erased_at(&self) -> UnixMillis {
+        // req: SEA-42
+        self.not_after.saturating_add(SEALING_SEED_KEPT)
     }
 
     /// Whether another key is to take this one's place.

@@ -1,3 +1,7 @@
+pub(super) mod erasing;
+mod renewal;
+pub(crate) mod search;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -53,7 +57,7 @@ fn identity_fault(dir: &Path, passphrase: Option<&Passphrase>) -> IdentityFault 
 }
 
 /// Every file below `dir` with its bytes.
-fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
