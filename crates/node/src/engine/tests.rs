@@ -1,3 +1,5 @@
+mod keys;
+
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -36,11 +38,16 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::made_at(UnixMillis(unix_now()))
+    }
+
+    /// With a profile that was made at some time.
+    fn made_at(made: UnixMillis) -> Self {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("profile");
         let new =
             NewProfile { dir: &path, name: "me", passphrase: None, cost: Argon2Cost::DEFAULT };
-        let profile = profile::create(&new, UnixMillis(unix_now()), &mut OsEntropy).unwrap();
+        let profile = profile::create(&new, made, &mut OsEntropy).unwrap();
         let store =
             Store::open(profile.store_path(), profile.key().clone(), Box::new(OsEntropy)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

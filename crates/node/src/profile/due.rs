@@ -45,8 +45,10 @@ impl Due {
     pub(super) fn look(&mut self, sealing: &[StoredKey], now: Now) {
         let before = self.looked.replace(now.mono);
         let ran = before.map_or(Duration::ZERO, |before| now.mono.since(before));
+        // req: SEA-48
         let ran = ran.min(SEALING_SEED_LOOK);
         // Only those that are due now go on; the others begin anew.
+        // req: SEA-47
         let due = sealing.iter().filter(|key| now.wall >= key.erased_at()).map(|key| {
             let count = self.counts.get(&key.key_id).map(|count| count.saturating_add(ran));
             (key.key_id, count.unwrap_or(Duration::ZERO))
@@ -56,8 +58,12 @@ impl Due {
 
     /// Whether the clock has said for long enough that this seed is to go.
     pub(super) fn is_over(&self, key_id: KeyId) -> bool {
+        let Some(count) = self.counts.get(&key_id) else { return false };
         // req: SEA-43
-        self.counts.get(&key_id).is_some_and(|count| *count >= SEALING_SEED_DUE)
+        if *count < SEALING_SEED_DUE {
+            return false;
+        }
+        true
     }
 
     pub(super) fn forget(&mut self, key_id: KeyId) {

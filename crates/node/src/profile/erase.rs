@@ -50,7 +50,7 @@ pub(super) fn mark(path: &Path) -> Result<Marked, FileError> {
 
 impl Marked {
     /// Steps 2 to 4. What fails is done again by [`finish`].
-    // req: SEA-44
+    // req: SEA-44, SEA-50
     pub(super) fn erase(self) -> Result<(), FileError> {
         wipe(&self.0).map_err(|error| FileError::unwritable(&self.0, &error))
     }
@@ -60,6 +60,7 @@ impl Marked {
 /// copies that were being written and never got their name.
 ///
 /// Nobody may be writing in the folder. Tries everything; the first error counts.
+// req: SEA-51
 pub(super) fn finish(folder: &Path) -> Result<(), FileError> {
     let unreadable =
         |error: io::Error| FileError::Unreadable { path: folder.to_owned(), reason: error.kind() };

@@ -43,7 +43,7 @@ impl Erased {
 
     fn note(&mut self, result: Result<(), FileError>) -> bool {
         let failed = result.is_err();
-        self.trouble = self.trouble.take().or(result.err());
+        self.trouble = self.trouble.take().or_else(|| result.err());
         failed
     }
 }
@@ -63,6 +63,7 @@ impl Profile {
         }
         self.erasing.due.look(&self.sealing, now);
         // First on the disk, so that a start after a crash goes on at once.
+        // req: SEA-49
         erased.note(self.note_due(Note::InTime, entropy));
 
         let Self { keys, sealing, mailboxes, erasing, .. } = self;

@@ -109,7 +109,7 @@ fn a_seed_is_kept_for_sixteen_days_and_goes_when_the_clock_said_so_for_a_day() {
     assert_eq!(Running::start(&dir, NOW).keys(), [], "whatever the clock says afterwards");
 }
 
-// req: SEA-43
+// req: SEA-43, SEA-49
 #[test]
 fn running_time_counts_over_restarts() {
     let (_parent, dir) = place();
@@ -133,7 +133,7 @@ fn running_time_counts_over_restarts() {
     assert!(running.is_nothing());
 }
 
-// req: SEA-43
+// req: SEA-49
 #[test]
 fn a_crash_takes_an_hour_of_running_time_at_most_and_adds_none() {
     let (_parent, dir) = place();
@@ -144,7 +144,7 @@ fn a_crash_takes_an_hour_of_running_time_at_most_and_adds_none() {
     assert_eq!(running.run(HOUR), [key]);
 }
 
-// req: SEA-43
+// req: SEA-43, SEA-47
 #[test]
 fn a_clock_a_year_ahead_for_less_than_a_day_erases_nothing() {
     let (_parent, dir) = place();
@@ -172,7 +172,7 @@ fn a_clock_a_year_ahead_for_less_than_a_day_erases_nothing() {
     assert!(seed.exists());
 }
 
-// req: SEA-43
+// req: SEA-48
 #[test]
 fn a_machine_that_sleeps_does_not_run() {
     let (_parent, dir) = place();
@@ -182,7 +182,7 @@ fn a_machine_that_sleeps_does_not_run() {
     assert!(running.run(200 * HOUR).is_empty(), "twenty looks count for minutes each");
 }
 
-// req: SEA-43
+// req: SEA-49
 #[test]
 fn damaged_counts_begin_anew() {
     let (_parent, dir) = place();
@@ -213,7 +213,7 @@ fn a_seed_is_overwritten_in_place_before_it_loses_its_name() {
     assert_eq!(fs::read(&blocks).expect("what is left"), vec![0; before.len()]);
 }
 
-// req: SEA-44
+// req: SEA-44, SEA-50, SEA-51
 #[test]
 fn a_crash_between_any_two_steps_is_finished_by_the_next_start() {
     let mut states = Vec::new();
@@ -263,7 +263,7 @@ fn running_seed(dir: &Path) -> zeroize::Zeroizing<[u8; 32]> {
     (*open(dir, None).expect("it opens").sealing[0].seed).clone()
 }
 
-// req: SEA-44
+// req: SEA-51
 #[test]
 fn what_an_error_ends_is_done_at_the_next_look() {
     let (_parent, dir) = place();

@@ -17,21 +17,23 @@ pub(crate) fn search(dir: &Path, secret: &[u8]) -> Vec<(PathBuf, &'static str)> 
 /// Writes a canary down in each way; each has to be found.
 fn plant_and_find(dir: &Path) {
     let canary: Vec<u8> = (0..32).map(|i| i * 7 + 3).collect();
-    assert_eq!(find(dir, &canary), [], "the canary is nobody's secret");
-    let planted = dir.join("planted");
-    for (how, alphabet) in ENCODINGS {
+    let mut planted = Vec::new();
+    for (how, alphabet) in &ENCODINGS {
         for before in 0..5 {
-            let mut bytes = vec![0xa5; before];
-            bytes.extend_from_slice(&canary);
-            bytes.extend_from_slice(b"behind");
-            let text = alphabet
-                .as_ref()
-                .map_or_else(|| bytes.clone(), |it| it.encode(&bytes).into_bytes());
-            fs::write(&planted, [b"....", &text[..], b"...."].concat()).expect("a file");
-            assert!(find(dir, &canary).contains(&(planted.clone(), how)), "{how}, after {before}");
+            let bytes = [&vec![0xa5; before], &canary[..], b"behind"].concat();
+            let text = alphabet.as_ref().map(|alphabet| alphabet.encode(&bytes).into_bytes());
+            let text = text.unwrap_or(bytes);
+            let path = dir.join(format!("planted-{how}-{before}"));
+            fs::write(&path, [b"....", &text[..], b"...."].concat()).expect("a file");
+            planted.push((path, *how));
         }
     }
-    fs::remove_file(&planted).expect("removed");
+    let found = find(dir, &canary);
+    for canary in &planted {
+        assert!(found.contains(canary), "{canary:?}");
+    }
+    planted.into_iter().for_each(|(path, _)| fs::remove_file(path).expect("removed"));
+    assert_eq!(find(dir, &canary), [], "the canary is nobody's secret");
 }
 
 fn find(dir: &Path, secret: &[u8]) -> Vec<(PathBuf, &'static str)> {
