@@ -166,13 +166,13 @@ fn replayed_reordered_and_changed_records_end_the_link() {
 fn broken_frames_end_the_link_with_a_word_and_spare_what_came_before() {
     let good = Frame::Pull.encode();
     let too_long = FrameError::TooLong { found: 131_073, limit: 131_072 };
-    let not_known = FrameError::UnknownCritical(FrameType(0x8025));
+    let not_known = FrameError::UnknownCritical(FrameType(0x803f));
     // One MiB is the budget: eight frames of the largest size are over it.
     let unknown = [&[0, 2, 0, 0, 0, 0x25][..], &[0; 131_070]].concat().repeat(8);
     for (bytes, error) in [
         (vec![0, 0, 0, 1], FrameError::TooShort(1)),
         (vec![0, 2, 0, 1], too_long),
-        (vec![0, 0, 0, 2, 0x80, 0x25], not_known),
+        (vec![0, 0, 0, 2, 0x80, 0x3f], not_known),
         (unknown, FrameError::UnknownBudget),
     ] {
         let (mut link, mut raw) = up();

@@ -134,6 +134,14 @@ impl PurgeKey {
     }
 }
 
+impl TryFrom<&[u8]> for PurgeKey {
+    type Error = core::array::TryFromSliceError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
+        Ok(Self(bytes.try_into()?))
+    }
+}
+
 impl fmt::Debug for PurgeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PurgeKey(…)")

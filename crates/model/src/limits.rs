@@ -140,6 +140,31 @@ pub const STRANGER_OPENS_PER_S: u32 = 8;
 pub const STRANGERS_OPENS_PER_S: u32 = 64;
 /// Largest `ttl` that a receiver stores.
 pub const TTL_MAX: u8 = 6;
+/// Entries in one `Have`, `Want` or `Purge` frame.
+pub const SPREAD_ENTRIES_MAX: usize = 256;
+/// `Have`, `Want` and `Purge` frames together that are read on one link.
+pub const SPREAD_FRAMES_PER_S: u32 = 64;
+/// Ids offered on one link that are remembered, each way.
+pub const OFFERS_MAX: usize = 4096;
+/// An envelope that was wanted and did not come may be wanted elsewhere after
+/// this time.
+pub const WANT_LIFE: Duration = Duration::from_secs(10);
+/// The recipient alone gets an envelope for this long, and again for this long
+/// once it said `STORED`.
+pub const DIRECT_FIRST: Duration = Duration::from_secs(2);
+/// What a timed try raises an origin's `ttl` to.
+pub const TTL_AGAIN: u8 = 2;
+/// Envelopes that a node carries for others.
+pub const CARRY_ENVELOPES_MAX: u64 = 4096;
+/// Bytes of envelopes that a node carries for others.
+pub const CARRY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// One giver may fill one part in this many of either.
+pub const CARRY_GIVERS: u64 = 8;
+/// A carrier refuses an envelope that expires further ahead than this.
+pub const CARRY_AHEAD_MAX: Duration = Duration::from_secs(15 * DAY);
+/// An origin seals a message again for the sake of a carrier's clock at most once
+/// in this time.
+pub const RESEAL_FOR_CLOCK_AFTER: Duration = Duration::from_secs(3600);
 /// A duplicate triggers its receipt again at most once in this time.
 pub const RECEIPT_AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// A chain's gap is shown when it is this old.

@@ -7,8 +7,8 @@ use tortalk_model::UnixMillis;
 
 use crate::frame::{Frame, FrameType};
 use crate::frames::{
-    Ack, AckResult, Auth, Bye, ByeReason, Card, Hello, MailboxProof, Mailboxes, Msg, Ping, Pong,
-    Push, RefusalReason,
+    Ack, AckResult, Auth, Bye, ByeReason, Card, EnvelopeIds, Hello, MailboxProof, Mailboxes, Msg,
+    Ping, Pong, PurgeKeys, Push, RefusalReason,
 };
 use crate::proto;
 
@@ -97,6 +97,12 @@ pub(crate) fn encode_body(frame: &Frame, out: &mut Vec<u8>) {
             }
             .encode(out)
         }
+        Frame::Have(ids) => proto::Have { ids: id_vecs(ids) }.encode(out),
+        Frame::Want(ids) => proto::Want { ids: id_vecs(ids) }.encode(out),
+        Frame::Purge(keys) => proto::Purge {
+            keys: keys.as_slice().iter().map(|key| key.as_bytes().to_vec()).collect(),
+        }
+        .encode(out),
     };
     done.expect("a vector grows as far as it must");
 }
@@ -122,6 +128,13 @@ pub(crate) fn decode_body(kind: FrameType, body: &[u8]) -> Option<Result<Frame, 
         FrameType::MSG => read("Msg", body, msg).map(Frame::Msg),
         FrameType::END => read("End", body, |_: proto::End| Ok(Frame::End)),
         FrameType::ACK => read("Ack", body, ack).map(Frame::Ack),
+        FrameType::HAVE => {
+            read("Have", body, |p: proto::Have| envelope_ids("Have", &p.ids)).map(Frame::Have)
+        }
+        FrameType::WANT => {
+            read("Want", body, |p: proto::Want| envelope_ids("Want", &p.ids)).map(Frame::Want)
+        }
+        FrameType::PURGE => read("Purge", body, purge).map(Frame::Purge),
         _ => return None,
     };
     Some(frame)
@@ -240,6 +253,21 @@ fn ack(ack: proto::Ack) -> Result<Ack, BodyError> {
         retry_after_s: ack.retry_after_s,
         now: UnixMillis(ack.now),
     })
+}
+
+fn envelope_ids(message: &'static str, ids: &[Vec<u8>]) -> Result<EnvelopeIds, BodyError> {
+    let ids = ids.iter().map(|id| fixed(message, "ids", id)).collect::<Result<_, _>>()?;
+    EnvelopeIds::new(ids).map_err(|e| fault(message, "ids", FieldFault::Length(e.found)))
+}
+
+fn purge(purge: proto::Purge) -> Result<PurgeKeys, BodyError> {
+    const M: &str = "Purge";
+    let keys = purge.keys.iter().map(|key| fixed(M, "keys", key)).collect::<Result<_, _>>()?;
+    PurgeKeys::new(keys).map_err(|e| fault(M, "keys", FieldFault::Length(e.found)))
+}
+
+fn id_vecs(ids: &EnvelopeIds) -> Vec<Vec<u8>> {
+    ids.as_slice().iter().map(|id| id.as_bytes().to_vec()).collect()
 }
 
 // req: LNK-41

@@ -3,7 +3,9 @@
 use core::fmt;
 
 use crate::convert;
-use crate::frames::{Ack, Auth, Bye, Card, Hello, Mailboxes, Msg, Ping, Pong, Push};
+use crate::frames::{
+    Ack, Auth, Bye, Card, EnvelopeIds, Hello, Mailboxes, Msg, Ping, Pong, PurgeKeys, Push,
+};
 
 /// The number that says what a frame's body is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,9 +36,15 @@ impl FrameType {
     pub const END: Self = Self(0x8023);
     /// What became of one envelope.
     pub const ACK: Self = Self(0x8024);
+    /// Offers envelopes to somebody who may carry them.
+    pub const HAVE: Self = Self(0x8025);
+    /// Asks for offered envelopes.
+    pub const WANT: Self = Self(0x8026);
+    /// Keys that let holders forget envelopes.
+    pub const PURGE: Self = Self(0x8027);
 
     /// Every type of this version with its name.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::BYE, "Bye"),
         (Self::PING, "Ping"),
         (Self::PONG, "Pong"),
@@ -49,6 +57,9 @@ impl FrameType {
         (Self::MSG, "Msg"),
         (Self::END, "End"),
         (Self::ACK, "Ack"),
+        (Self::HAVE, "Have"),
+        (Self::WANT, "Want"),
+        (Self::PURGE, "Purge"),
     ];
 
     /// Whether a receiver that does not know this type has to end the link.
@@ -104,6 +115,12 @@ pub enum Frame {
     End,
     /// What became of one envelope.
     Ack(Ack),
+    /// Offers envelopes to somebody who may carry them.
+    Have(EnvelopeIds),
+    /// Asks for offered envelopes.
+    Want(EnvelopeIds),
+    /// Lets the receiver forget envelopes.
+    Purge(PurgeKeys),
 }
 
 impl Frame {
@@ -122,6 +139,9 @@ impl Frame {
             Self::Msg(_) => FrameType::MSG,
             Self::End => FrameType::END,
             Self::Ack(_) => FrameType::ACK,
+            Self::Have(_) => FrameType::HAVE,
+            Self::Want(_) => FrameType::WANT,
+            Self::Purge(_) => FrameType::PURGE,
         }
     }
 

@@ -3,10 +3,12 @@
 use core::num::NonZeroU16;
 
 use tortalk_model::limits::{
-    CARD_BYTES_MAX, ENVELOPE_BYTES_MAX, FEATURES_BYTES_MAX, MAILBOX_PROOFS_MAX, STAMP_BYTES_MAX,
+    CARD_BYTES_MAX, ENVELOPE_BYTES_MAX, FEATURES_BYTES_MAX, MAILBOX_PROOFS_MAX, SPREAD_ENTRIES_MAX,
+    STAMP_BYTES_MAX,
 };
 use tortalk_model::{
-    DeviceId, Envelope, EnvelopeId, IdentityKey, InstanceId, MailboxKey, StoreId, UnixMillis,
+    DeviceId, Envelope, EnvelopeId, IdentityKey, InstanceId, MailboxKey, PurgeKey, StoreId,
+    UnixMillis,
 };
 
 use crate::bounded::{BoundedBytes, LengthError};
@@ -159,6 +161,35 @@ pub struct Msg {
     pub stamp: StampBytes,
     /// The envelope's bytes, not yet parsed.
     pub envelope: EnvelopeBytes,
+}
+
+/// 1..=256 entries of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entries<T>(Vec<T>);
+
+/// 1..=256 ids of envelopes.
+pub type EnvelopeIds = Entries<EnvelopeId>;
+/// 1..=256 purge keys.
+pub type PurgeKeys = Entries<PurgeKey>;
+
+impl<T> Entries<T> {
+    /// Takes the entries.
+    ///
+    /// # Errors
+    /// [`LengthError`] (it counts entries, not bytes) for none or more than 256.
+    pub fn new(entries: Vec<T>) -> Result<Self, LengthError> {
+        let found = entries.len();
+        // req: LNK-39
+        if found == 0 || found > SPREAD_ENTRIES_MAX {
+            return Err(LengthError { found, min: 1, max: SPREAD_ENTRIES_MAX });
+        }
+        Ok(Self(entries))
+    }
+
+    /// The entries.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
 }
 
 /// What became of one envelope.

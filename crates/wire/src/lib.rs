@@ -24,8 +24,9 @@ pub use convert::{BodyError, FieldFault};
 pub use decoder::{FrameDecoder, FrameError};
 pub use frame::{Frame, FrameType};
 pub use frames::{
-    Ack, AckResult, Auth, Bye, ByeReason, Card, CardBytes, EnvelopeBytes, FeatureBytes, Hello,
-    MailboxProof, Mailboxes, Msg, Ping, Pong, Push, RefusalReason, StampBytes,
+    Ack, AckResult, Auth, Bye, ByeReason, Card, CardBytes, Entries, EnvelopeBytes, EnvelopeIds,
+    FeatureBytes, Hello, MailboxProof, Mailboxes, Msg, Ping, Pong, PurgeKeys, Push, RefusalReason,
+    StampBytes,
 };
 
 /// The messages of `proto/tortalk/v1`, made by the build script.

@@ -4,13 +4,14 @@ use core::num::NonZeroU16;
 
 use serde_json::{Value, json};
 use tortalk_model::{
-    DeviceId, EnvelopeId, IdentityKey, InstanceId, MailboxKey, StoreId, UnixMillis,
+    DeviceId, EnvelopeId, IdentityKey, InstanceId, MailboxKey, PurgeKey, StoreId, UnixMillis,
 };
 use tortalk_testkit::hex;
 use tortalk_testkit::vectors::{Outcome, Vector, Verdict, check};
 use tortalk_wire::{
-    Ack, AckResult, Auth, Beacon, BeaconError, Bye, ByeReason, Card, FieldFault, Frame,
-    FrameDecoder, FrameError, Hello, MailboxProof, Mailboxes, Msg, Ping, Pong, Push, RefusalReason,
+    Ack, AckResult, Auth, Beacon, BeaconError, Bye, ByeReason, Card, EnvelopeIds, FieldFault,
+    Frame, FrameDecoder, FrameError, Hello, MailboxProof, Mailboxes, Msg, Ping, Pong, PurgeKeys,
+    Push, RefusalReason,
 };
 
 #[test]
@@ -125,6 +126,14 @@ fn describe(frame: &Frame) -> Value {
                 "now": ack.now.0.to_string(),
             })
         }
+        Frame::Have(ids) | Frame::Want(ids) => {
+            let ids = ids.as_slice().iter().map(|id| hex::encode(id.as_bytes()));
+            json!({ "ids": ids.collect::<Vec<_>>() })
+        }
+        Frame::Purge(keys) => {
+            let keys = keys.as_slice().iter().map(|key| hex::encode(key.as_bytes()));
+            json!({ "keys": keys.collect::<Vec<_>>() })
+        }
         Frame::Pull | Frame::End => json!({}),
     };
     fields["frame"] = frame.frame_type().name().into();
@@ -196,6 +205,9 @@ fn positive_frames() -> Vec<Vector> {
         }),
         Frame::End,
         ack(AckResult::Stored),
+        Frame::Have(EnvelopeIds::new(envelope_ids(2)).expect("two ids")),
+        Frame::Want(EnvelopeIds::new(envelope_ids(1)).expect("one id")),
+        Frame::Purge(PurgeKeys::new(vec![PurgeKey::from_bytes([0xe5; 32])]).expect("one key")),
     ];
     let mut vectors: Vec<_> = frames
         .iter()
@@ -208,8 +220,14 @@ fn positive_frames() -> Vec<Vector> {
     let refused = ack(AckResult::Refused(RefusalReason::Busy));
     vectors.push(ok("frame-ack-refused", &["LNK-42"], "an envelope refused", &refused.encode()));
     let several = frames[7..11].iter().flat_map(Frame::encode).collect::<Vec<_>>();
+    let most = Frame::Have(EnvelopeIds::new(envelope_ids(256)).expect("256 ids"));
+    vectors.push(ok("frame-have-256", &["LNK-39"], "as many ids as fit", &most.encode()));
     vectors.push(ok("frame-several", &["LNK-13"], "four frames in a row", &several));
     vectors
+}
+
+fn envelope_ids(count: usize) -> Vec<EnvelopeId> {
+    (0..count).map(|n| EnvelopeId::from_bytes([n as u8; 32])).collect()
 }
 
 fn tolerated_frames() -> Vec<Vector> {
@@ -289,7 +307,7 @@ fn broken_framing() -> Vec<Vector> {
             "frame-unknown-critical",
             "LNK-35",
             "a reserved type, refused before its body",
-            &[0, 0, 4, 0, 0x80, 0x25],
+            &[0, 0, 4, 0, 0x80, 0x3f],
             Rule,
         ),
         refused(
@@ -394,9 +412,26 @@ fn broken_bodies() -> Vec<Vector> {
             "LNK-42",
             "stored and a reason why not",
             0x8024,
-            [id, number(2, 1), number(3, 3)].concat(),
+            [id.clone(), number(2, 1), number(3, 3)].concat(),
             Rule,
         ),
+        ("frame-have-none", "LNK-39", "no id", 0x8025, vec![], Rule),
+        ("frame-have-257", "LNK-39", "257 ids", 0x8025, id.repeat(257), Rule),
+        ("frame-have-id", "LNK-39", "an id of 31 bytes", 0x8025, bytes(1, &[0; 31]), Rule),
+        ("frame-want-none", "LNK-39", "no id", 0x8026, vec![], Rule),
+        ("frame-want-257", "LNK-39", "257 ids", 0x8026, id.repeat(257), Rule),
+        (
+            "frame-want-id",
+            "LNK-39",
+            "a good id and one of 33 bytes",
+            0x8026,
+            [id.clone(), bytes(1, &[0; 33])].concat(),
+            Rule,
+        ),
+        ("frame-purge-none", "LNK-39", "no key", 0x8027, vec![], Rule),
+        ("frame-purge-257", "LNK-39", "257 keys", 0x8027, id.repeat(257), Rule),
+        ("frame-purge-key", "LNK-39", "an empty key", 0x8027, bytes(1, &[]), Rule),
+        ("frame-purge-wire-type", "LNK-38", "a key as a number", 0x8027, number(1, 7), Decode),
     ];
     cases
         .into_iter()

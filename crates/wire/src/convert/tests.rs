@@ -1,4 +1,4 @@
-use tortalk_model::{DeviceId, EnvelopeId, IdentityKey, InstanceId, MailboxKey, StoreId};
+use tortalk_model::{DeviceId, EnvelopeId, IdentityKey, InstanceId, MailboxKey, PurgeKey, StoreId};
 
 use super::*;
 
@@ -63,6 +63,9 @@ pub(crate) fn one_of_each() -> Vec<Frame> {
             retry_after_s: 60,
             now: UnixMillis(13),
         }),
+        Frame::Have(EnvelopeIds::new(vec![EnvelopeId::from_bytes([14; 32]); 256]).expect("256")),
+        Frame::Want(EnvelopeIds::new(vec![EnvelopeId::from_bytes([15; 32])]).expect("one")),
+        Frame::Purge(PurgeKeys::new(vec![PurgeKey::from_bytes([16; 32]); 2]).expect("two")),
     ]
 }
 
@@ -79,7 +82,7 @@ fn every_type_survives_its_own_bytes_and_is_in_the_registry() {
     let mut all = FrameType::ALL.map(|(kind, _)| kind);
     all.sort_unstable();
     assert_eq!(kinds, all);
-    assert_eq!(decode_body(FrameType(0x8025), &[]), None);
+    assert_eq!(decode_body(FrameType(0x803f), &[]), None);
 }
 
 #[test]

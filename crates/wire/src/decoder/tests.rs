@@ -102,11 +102,11 @@ fn a_length_is_refused_before_its_body_comes() {
 // req: LNK-35
 #[test]
 fn an_unknown_critical_type_is_refused_before_its_body_comes() {
-    let error = Err(FrameError::UnknownCritical(FrameType(0x8025)));
-    assert_eq!(decode_in(&[], &[0, 0, 1, 0, 0x80, 0x25]), error);
+    let error = Err(FrameError::UnknownCritical(FrameType(0x803f)));
+    assert_eq!(decode_in(&[], &[0, 0, 1, 0, 0x80, 0x3f]), error);
     assert_eq!(
         error.map_err(|e| e.to_string()),
-        Err::<Vec<Frame>, _>("frame type 0x8025 is critical and not known".to_owned())
+        Err::<Vec<Frame>, _>("frame type 0x803f is critical and not known".to_owned())
     );
 }
 
