@@ -167,6 +167,8 @@ impl Mesh {
             self.prove_mailboxes(step, id);
             self.send_own_card(step, id, 0);
         }
+        // They may carry for others, and others for them.
+        self.look_for_offers_again();
     }
 
     fn links_with(&self, identity: &IdentityKey) -> Vec<LinkId> {

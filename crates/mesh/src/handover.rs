@@ -4,15 +4,16 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use tortalk_model::limits::UNACKED_BYTES_MAX;
-use tortalk_model::{EnvelopeId, IdentityKey};
+use tortalk_model::{EnvelopeId, IdentityKey, MonoMillis};
 use tortalk_wire::{Ack, AckResult, EnvelopeBytes, Frame, Msg, Push, RefusalReason, StampBytes};
 
+use crate::clocks::offset_ms;
 use crate::delivery::DeliveryState;
 use crate::input::LinkId;
 use crate::links::Link;
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
-use crate::ready::LinkAction;
+use crate::ready::{Event, LinkAction};
 use crate::write::{Evidence, HeldEnvelope, Purpose, Write};
 
 /// A refusal without a hint, or with one beyond reason, waits this long.
@@ -20,6 +21,26 @@ const RETRY_AFTER_S: u32 = 60;
 const RETRY_AFTER_S_MAX: u32 = 24 * 3600;
 /// Ids of held envelopes that are read at once.
 const PAGE: usize = 512;
+
+/// How an envelope was handed over on a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handing {
+    /// To its recipient.
+    Direct,
+    /// To somebody who carries it on, with this `ttl`.
+    Spread {
+        /// What the taker was told.
+        ttl: u8,
+    },
+}
+
+/// An envelope that was handed over and has no answer yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unacked {
+    purpose: Purpose,
+    len: usize,
+    handing: Handing,
+}
 
 /// A look into the store for one link.
 #[derive(Default)]
@@ -42,17 +63,19 @@ impl Mesh {
             !link.backlog && link.retry_at.is_none() && link.may_take(held) && link.has_room(held)
         });
         match ready {
-            Some(link) => link.hand_over(step, held),
+            Some(link) => link.hand_over(step, held, Handing::Direct),
             None => links.iter_mut().for_each(|link| link.backlog = true),
         }
     }
 
     /// The peer is ready to take envelopes.
-    pub(crate) fn pull(&mut self, id: LinkId) {
+    pub(crate) fn pull(&mut self, id: LinkId, now: MonoMillis) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.pulled = true;
         link.pull_unanswered = true;
         link.backlog = true;
+        link.spread.backlog = true;
+        link.ready_at.get_or_insert(now);
     }
 
     /// Hands over from the store what links have room for; answers pulls.
@@ -97,10 +120,13 @@ impl Mesh {
             step.ready.links.push(LinkAction::Send(id, Frame::Push(Push { count })));
         }
         for held in &ready {
-            link.hand_over(step, held);
+            link.hand_over(step, held, Handing::Direct);
         }
         if answer {
             step.ready.links.push(LinkAction::Send(id, Frame::End));
+        }
+        for held in &ready {
+            self.direct_first(held, step.now.mono);
         }
         Ok(unproved)
     }
@@ -123,11 +149,18 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return Ok(batch) };
         let mut bytes = 0;
         let mut after = None;
+        // What is ours to this peer, then what we carry for its mailboxes.
+        let mut sources = core::iter::once(None).chain(link.proved.clone().into_iter().map(Some));
+        let mut source = sources.next().flatten();
         loop {
             if link.unacked.len() + batch.ready.len() >= link.unacked_max {
                 return Ok(batch);
             }
-            let page = step.store.pending_for(&identity, after, PAGE)?;
+            let page = match &source {
+                None => step.store.pending_for(&identity, after, PAGE)?,
+                // req: CAR-09
+                Some(mailbox) => step.store.carried_for(mailbox, &identity, after, PAGE)?,
+            };
             for envelope_id in &page {
                 if on_its_way.contains(envelope_id) || link.aside.contains(envelope_id) {
                     continue;
@@ -145,11 +178,14 @@ impl Mesh {
                 bytes += held.envelope.as_bytes().len();
                 batch.ready.push(held);
             }
-            if page.len() < PAGE {
-                link.backlog = false;
-                return Ok(batch);
-            }
             after = page.last().copied();
+            if page.len() < PAGE {
+                let Some(next) = sources.next() else {
+                    link.backlog = false;
+                    return Ok(batch);
+                };
+                (source, after) = (next, None);
+            }
         }
     }
 
@@ -163,11 +199,21 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         let peer = link.peer.identity;
         // req: GSP-15
-        let Some((purpose, len)) = link.unacked.remove(&ack.id) else { return Ok(()) };
-        link.unacked_bytes -= len;
-        match ack.result {
-            AckResult::Stored | AckResult::Duplicate => self.handed(step, peer, ack.id, purpose),
-            AckResult::Refused(reason) => self.refused(step, id, ack, purpose, reason),
+        let Some(unacked) = link.unacked.remove(&ack.id) else { return Ok(()) };
+        link.unacked_bytes -= unacked.len;
+        if let Handing::Spread { .. } = unacked.handing {
+            let acknowledged = !matches!(ack.result, AckResult::Refused(_));
+            self.spread_answered(ack.id, acknowledged.then_some(id));
+        }
+        self.serve_stalled(id);
+        match (ack.result, unacked.handing) {
+            (AckResult::Stored | AckResult::Duplicate, _) => self.handed(step, peer, ack, unacked),
+            (AckResult::Refused(reason), Handing::Direct) => {
+                self.refused(step, id, ack, unacked.purpose, reason)
+            }
+            (AckResult::Refused(reason), Handing::Spread { .. }) => {
+                self.spread_refused(step, id, ack, unacked.purpose, reason)
+            }
         }
     }
 
@@ -175,17 +221,27 @@ impl Mesh {
         &mut self,
         step: &mut Step<'_, R>,
         peer: IdentityKey,
-        envelope_id: EnvelopeId,
-        purpose: Purpose,
+        ack: &Ack,
+        unacked: Unacked,
     ) -> Result<(), R::Error> {
-        let message_id = match purpose {
-            Purpose::Receipt => {
-                step.ready.writes.push(Write::DropEnvelope(envelope_id));
-                return Ok(());
-            }
-            Purpose::Message(message_id) => message_id,
-        };
+        let envelope_id = ack.id;
         step.ready.writes.push(Write::HandedOver { peer, envelope_id });
+        if let (Handing::Spread { ttl }, AckResult::Stored) = (unacked.handing, ack.result)
+            && let Some(held) = step.store.envelope(&envelope_id)?
+            && held.ttl > ttl
+        {
+            // req: CAR-05
+            step.ready.writes.push(Write::SetTtl { envelope_id, ttl });
+        }
+        let message_id = match (unacked.purpose, unacked.handing) {
+            (Purpose::Message(message_id), _) => message_id,
+            // Nobody else needs it any more.
+            (Purpose::Receipt, Handing::Direct) => return self.purge_own(step, envelope_id),
+            (Purpose::Receipt | Purpose::Carried, _) => return Ok(()),
+        };
+        if unacked.handing == Handing::Direct {
+            self.direct_first_for(envelope_id, step.now.mono);
+        }
         let Some(mut message) = step.store.outgoing(&message_id)? else { return Ok(()) };
         if DeliveryState::of(&message).is_final() {
             return Ok(());
@@ -214,11 +270,7 @@ impl Mesh {
     ) -> Result<(), R::Error> {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         if matches!(reason, RefusalReason::Busy | RefusalReason::Quota) {
-            let seconds = match ack.retry_after_s {
-                0 => RETRY_AFTER_S,
-                hint => hint.min(RETRY_AFTER_S_MAX),
-            };
-            link.retry_at = Some(step.now.mono + Duration::from_secs(u64::from(seconds)));
+            link.retry_at = Some(retry_at(step.now.mono, ack));
             link.backlog = true;
             return Ok(());
         }
@@ -231,7 +283,34 @@ impl Mesh {
             }
             // A receipt is never sealed again (DLV-14).
             (RefusalReason::UnknownKey | RefusalReason::Malformed, Purpose::Receipt) => {
-                step.ready.writes.push(Write::DropEnvelope(ack.id));
+                self.drop_envelope(step, ack.id);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Somebody does not carry an envelope. Whatever they say about its contents
+    /// counts for nothing: they cannot know.
+    fn spread_refused<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        id: LinkId,
+        ack: &Ack,
+        purpose: Purpose,
+        reason: RefusalReason,
+    ) -> Result<(), R::Error> {
+        let Some(contact) = self.links.get(&id).map(|link| link.peer.identity) else {
+            return Ok(());
+        };
+        match (reason, purpose) {
+            (RefusalReason::Busy | RefusalReason::Quota, _) => {
+                self.spread_later(id, ack.id, retry_at(step.now.mono, ack));
+            }
+            (RefusalReason::Expired, Purpose::Message(message_id)) => {
+                let offset_ms = offset_ms(ack.now, step.now.wall);
+                step.ready.events.push(Event::ClockDiffers { contact, offset_ms });
+                self.seal_for_clock(step, &message_id, &ack.id, ack.now)?;
             }
             _ => {}
         }
@@ -247,13 +326,22 @@ impl Mesh {
     }
 }
 
+/// When a refusal's hint says to come again.
+fn retry_at(now: MonoMillis, ack: &Ack) -> MonoMillis {
+    let seconds = match ack.retry_after_s {
+        0 => RETRY_AFTER_S,
+        hint => hint.min(RETRY_AFTER_S_MAX),
+    };
+    now + Duration::from_secs(u64::from(seconds))
+}
+
 impl Link {
     /// Whether the peer has proved the mailbox that an envelope is for.
     fn may_take(&self, held: &HeldEnvelope) -> bool {
         self.proved.contains(&held.envelope.header().mailbox)
     }
 
-    fn has_room(&self, held: &HeldEnvelope) -> bool {
+    pub(crate) fn has_room(&self, held: &HeldEnvelope) -> bool {
         self.has_room_for(held, 0, 0)
     }
 
@@ -265,16 +353,23 @@ impl Link {
             && self.unacked_bytes + bytes + len <= UNACKED_BYTES_MAX
     }
 
-    fn hand_over<R: Read>(&mut self, step: &mut Step<'_, R>, held: &HeldEnvelope) {
-        let len = held.envelope.as_bytes().len();
-        self.unacked.insert(held.envelope.id(), (held.purpose, len));
+    pub(crate) fn hand_over<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        held: &HeldEnvelope,
+        handing: Handing,
+    ) {
+        let (purpose, len) = (held.purpose, held.envelope.as_bytes().len());
+        self.unacked.insert(held.envelope.id(), Unacked { purpose, len, handing });
         self.unacked_bytes += len;
-        let msg = Msg {
+        let (ttl, stamp) = match handing {
             // The recipient needs neither: it carries nothing further (GSP-18).
-            ttl: 0,
-            stamp: StampBytes::default(),
-            envelope: EnvelopeBytes::from(&held.envelope),
+            Handing::Direct => (0, StampBytes::default()),
+            Handing::Spread { ttl } => {
+                (ttl, StampBytes::try_from(&held.stamp[..]).unwrap_or_default())
+            }
         };
+        let msg = Msg { ttl, stamp, envelope: EnvelopeBytes::from(&held.envelope) };
         step.ready.links.push(LinkAction::Send(self.id, Frame::Msg(msg)));
     }
 }

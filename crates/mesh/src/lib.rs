@@ -22,6 +22,7 @@
 //! - [`input`], [`ready`], [`mod@write`], [`read`]: the four sides of the machine
 //! - `contacts`, `own_cards`: who may talk to us, what we tell them
 //! - `sending` → `handover` → `receiving` → `receipts`: one message's life
+//! - `carrying`: what is held for others, and copies that others carry for us
 //! - `retry`: what is done until there is a receipt; `clocks`: by whose time
 //! - `links`, `admission`: who is connected, hello, policy, duplicates
 //! - [`discovery`], `hints`: when to send beacons and whom to dial
@@ -31,6 +32,7 @@
 
 mod admission;
 mod budget;
+mod carrying;
 mod clocks;
 mod contacts;
 pub mod delivery;
@@ -56,7 +58,7 @@ pub use input::{Command, Input, LinkId, PeerAuth, RequestId, Visibility};
 pub use keyring::{Keyring, RetiredMailbox, SealingKey};
 pub use links::Nearby;
 pub use mesh::{Mesh, MeshConfig};
-pub use read::Read;
+pub use read::{Carried, Read};
 pub use ready::{Answer, CommandError, Dial, Event, LinkAction, Outcome, Ready};
 pub use relay::{RelayAction, RelayInput};
 pub use write::{

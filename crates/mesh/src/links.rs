@@ -13,12 +13,14 @@ use tortalk_wire::{FeatureBytes, Frame, Hello, MailboxProof, Mailboxes};
 
 use crate::admission::RETIRE_MAX;
 use crate::budget::Budget;
+use crate::carrying::Spread;
 use crate::clocks::{PeerClock, offset_ms};
+use crate::handover::Unacked;
 use crate::input::{LinkId, PeerAuth};
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::ready::{Event, LinkAction};
-use crate::write::{Purpose, Write};
+use crate::write::Write;
 
 /// Envelopes that we let a peer hand over before we acknowledge any.
 const WINDOW: NonZeroU16 = NonZeroU16::new(UNACKED_ENVELOPES_MAX as u16).expect("256 is not zero");
@@ -60,6 +62,12 @@ pub(crate) struct Link {
     pub(crate) opens: Budget,
     /// The peer is ready to take envelopes.
     pub(crate) pulled: bool,
+    /// Since when.
+    pub(crate) ready_at: Option<MonoMillis>,
+    /// The peer was ready long enough for what is its own to have gone to it alone.
+    pub(crate) direct_over: bool,
+    /// What is offered to and by the peer.
+    pub(crate) spread: Spread,
     /// The peer's `Pull` is not answered yet.
     pub(crate) pull_unanswered: bool,
     /// The store may hold envelopes for this peer that were not handed over.
@@ -67,8 +75,8 @@ pub(crate) struct Link {
     /// Held for this peer and not to be handed over as things stand: refused on
     /// this link, or for a mailbox that is not proved.
     pub(crate) aside: BTreeSet<EnvelopeId>,
-    /// Handed over and not acknowledged: purpose and size.
-    pub(crate) unacked: BTreeMap<EnvelopeId, (Purpose, usize)>,
+    /// Handed over and not acknowledged.
+    pub(crate) unacked: BTreeMap<EnvelopeId, Unacked>,
     pub(crate) unacked_bytes: usize,
     pub(crate) unacked_max: usize,
     /// The peer asked to be left alone until then.
@@ -104,6 +112,9 @@ impl Link {
             cards: Budget::per_second(2),
             opens: Budget::per_second(STRANGER_OPENS_PER_S),
             pulled: false,
+            ready_at: None,
+            direct_over: false,
+            spread: Spread::new(),
             pull_unanswered: false,
             backlog: false,
             aside: BTreeSet::new(),
@@ -222,12 +233,15 @@ impl Mesh {
     pub(crate) fn link_down<R: Read>(&mut self, step: &mut Step<'_, R>, id: LinkId) {
         let Some(gone) = self.links.remove(&id) else { return };
         let identity = gone.peer.identity;
+        self.end_carrying_on(step, id);
         let mut linked_still = false;
         for link in self.links.values_mut().filter(|link| link.peer.identity == identity) {
             // What was on its way on the lost link goes over this one.
             link.backlog = true;
             linked_still = true;
         }
+        // What was for this peer alone may go round now.
+        self.look_for_offers_again();
         if !linked_still {
             step.ready.events.push(Event::PeerDown { identity });
             // req: DSC-36

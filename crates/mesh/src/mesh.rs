@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tortalk_model::entropy::Entropy;
 use tortalk_model::limits::STRANGERS_OPENS_PER_S;
-use tortalk_model::{IdentityKey, InstanceId, MonoMillis, Now, UnixMillis};
+use tortalk_model::{IdentityKey, InstanceId, MessageId, MonoMillis, Now, UnixMillis};
 use tortalk_wire::Frame;
 
 use crate::budget::Budget;
+use crate::carrying::Carrying;
 use crate::clocks::OwnClock;
 use crate::contacts::Known;
 use crate::discovery::{Beacons, Dials};
@@ -49,6 +50,9 @@ pub struct Mesh {
     pub(crate) dials: Dials,
     pub(crate) beacons: Beacons,
     pub(crate) receipts: Receipts,
+    pub(crate) carrying: Carrying,
+    /// When messages were last sealed again for a carrier's clock.
+    pub(crate) sealed_for_clock: BTreeMap<MessageId, MonoMillis>,
     pub(crate) strangers_opens: Budget,
     pub(crate) clock: OwnClock,
     pub(crate) next_due: Option<UnixMillis>,
@@ -86,6 +90,8 @@ impl Mesh {
             dials: Dials::default(),
             beacons: Beacons::default(),
             receipts: Receipts::default(),
+            carrying: Carrying::load(store)?,
+            sealed_for_clock: BTreeMap::new(),
             strangers_opens: Budget::per_second(STRANGERS_OPENS_PER_S),
             clock: OwnClock::default(),
             next_due: store.next_due()?,
@@ -137,10 +143,12 @@ impl Mesh {
     /// As [`Mesh::handle`].
     pub fn settle<R: Read>(&mut self, now: Now, store: &R) -> Result<Ready, R::Error> {
         let mut step = Step { now, store, ready: Ready::default() };
-        // Receipts come last: their envelopes are not in the store yet, so a look
-        // for a backlog would miss them.
+        // Receipts come after every look for a backlog: their envelopes are not in
+        // the store yet.
+        self.look_for_offers(&mut step)?;
         self.hand_over_backlogs(&mut step)?;
         self.make_receipts(&mut step);
+        self.spread(&mut step)?;
         self.close_retired_links(&mut step);
         step.ready.beacon = self.config.visibility != Visibility::Nobody
             && self.beacons.due(now.mono, &mut *self.entropy);
@@ -156,7 +164,8 @@ impl Mesh {
             Visibility::Everyone | Visibility::Contacts => self.beacons.deadline(),
         };
         let links = self.links.values().filter_map(Link::deadline).min();
-        due.min(beacon).min(self.next_tick).min(links.unwrap_or(MonoMillis(u64::MAX)))
+        let links = links.unwrap_or(MonoMillis(u64::MAX));
+        due.min(beacon).min(self.next_tick).min(links).min(self.carrying_deadline())
     }
 
     fn frame<R: Read>(
@@ -178,11 +187,14 @@ impl Mesh {
             Frame::Mailboxes(proofs) => self.mailboxes(step, link, &proofs),
             Frame::Hello(hello) => self.hello(step, link, &hello)?,
             Frame::Card(card) => self.peer_card(step, link, &card)?,
-            Frame::Pull => self.pull(link),
+            Frame::Pull => self.pull(link, step.now.mono),
             Frame::Push(push) => self.push(step, link, push.count),
             Frame::Msg(msg) => self.receive(step, link, msg)?,
             Frame::End => self.end(step, link),
             Frame::Ack(ack) => self.acked(step, link, &ack)?,
+            Frame::Have(ids) => self.offered_by_peer(step, link, &ids)?,
+            Frame::Want(ids) => self.wanted_by_peer(step, link, &ids),
+            Frame::Purge(keys) => self.purged_by_peer(step, link, &keys)?,
             Frame::Bye(_) => {} // The link ends by itself; LinkDown follows.
             Frame::Auth(_) | Frame::Ping(_) | Frame::Pong(_) => {} // The link's own.
         }
@@ -197,10 +209,12 @@ impl Mesh {
     fn tick<R: Read>(&mut self, step: &mut Step<'_, R>) -> Result<(), R::Error> {
         self.next_tick = MonoMillis(step.now.mono.0.saturating_add(TICK_MAX_MS));
         self.wake_links(step.now.mono);
+        self.wake_carrying(step);
         if step.now.mono >= self.next_expiry {
             self.next_expiry = MonoMillis(step.now.mono.0.saturating_add(3_600_000));
             let before = step.now.wall.saturating_sub(tortalk_model::limits::EXPIRY_TOLERANCE);
             step.ready.writes.push(Write::Expire { before });
+            self.note_expiry();
         }
         self.try_again(step)
     }

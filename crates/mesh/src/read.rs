@@ -1,8 +1,21 @@
 //! What the machine asks the store.
 
-use tortalk_model::{EnvelopeId, IdentityKey, MessageId, UnixMillis};
+use tortalk_model::{
+    EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeHash, PurgeKey, UnixMillis,
+};
 
 use crate::write::{Contact, HeldEnvelope, IncomingMessage, OutgoingMessage};
+
+/// What is carried of one giver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    /// Who gave it.
+    pub giver: IdentityKey,
+    /// How many envelopes.
+    pub envelopes: u64,
+    /// The bytes of these envelopes.
+    pub bytes: u64,
+}
 
 /// The reads that the machine needs between its inputs.
 ///
@@ -67,6 +80,62 @@ pub trait Read {
         after: Option<EnvelopeId>,
         limit: usize,
     ) -> Result<Vec<EnvelopeId>, Self::Error>;
+
+    /// Whether an envelope is held, for whatever purpose.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn holds(&self, id: &EnvelopeId) -> Result<bool, Self::Error>;
+
+    /// Held envelopes of which copies may still be made, except those that this
+    /// peer has stored, gave us, or is the recipient of; in the order in which
+    /// they came, at most `limit`, after `after`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn to_spread(
+        &self,
+        peer: &IdentityKey,
+        after: Option<EnvelopeId>,
+        limit: usize,
+    ) -> Result<Vec<EnvelopeId>, Self::Error>;
+
+    /// Envelopes carried for a mailbox that this peer has not stored, in the order
+    /// in which they came, at most `limit`, after `after`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn carried_for(
+        &self,
+        mailbox: &MailboxKey,
+        peer: &IdentityKey,
+        after: Option<EnvelopeId>,
+        limit: usize,
+    ) -> Result<Vec<EnvelopeId>, Self::Error>;
+
+    /// What is carried, by who gave it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn carried(&self) -> Result<Vec<Carried>, Self::Error>;
+
+    /// Held envelopes that a purge key with this hash lets us forget.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn purged_by(&self, hash: &PurgeHash) -> Result<Vec<EnvelopeId>, Self::Error>;
+
+    /// Who has said that they stored a held envelope.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn handed_to(&self, id: &EnvelopeId) -> Result<Vec<IdentityKey>, Self::Error>;
+
+    /// The purge key of an envelope that has been dealt with, where it is known.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn purge_key(&self, id: &EnvelopeId) -> Result<Option<PurgeKey>, Self::Error>;
 
     /// Whether an envelope has been dealt with before.
     ///

@@ -7,10 +7,11 @@ use tortalk_keys::card::Card;
 use tortalk_model::envelope::Envelope;
 use tortalk_model::hash::{self, label};
 use tortalk_model::limits::RECEIPT_AGAIN_AFTER;
-use tortalk_model::{IdentityKey, MessageId};
+use tortalk_model::{EnvelopeId, IdentityKey, MessageId};
 use tortalk_seal::{Body, OpenError, OpenedMessage, ReceiptEntry, ReceiptKind, open};
 use tortalk_wire::{Ack, AckResult, Frame, Msg, RefusalReason};
 
+use crate::carrying::Beside;
 use crate::contacts::CardSource;
 use crate::delivery::DeliveryState;
 use crate::input::LinkId;
@@ -27,17 +28,21 @@ const MALFORMED_MAX: u32 = 8;
 const BUSY_RETRY_AFTER_S: u32 = 1;
 
 /// What was decided about an envelope, before anything is said.
-struct Verdict {
+pub(crate) struct Verdict {
     result: AckResult,
     retry_after_s: u32,
 }
 
 impl Verdict {
-    const STORED: Self = Self { result: AckResult::Stored, retry_after_s: 0 };
-    const DUPLICATE: Self = Self { result: AckResult::Duplicate, retry_after_s: 0 };
+    pub(crate) const STORED: Self = Self { result: AckResult::Stored, retry_after_s: 0 };
+    pub(crate) const DUPLICATE: Self = Self { result: AckResult::Duplicate, retry_after_s: 0 };
 
-    const fn refused(reason: RefusalReason) -> Self {
-        Self { result: AckResult::Refused(reason), retry_after_s: 0 }
+    pub(crate) const fn refused(reason: RefusalReason) -> Self {
+        Self::refused_for(reason, 0)
+    }
+
+    pub(crate) const fn refused_for(reason: RefusalReason, retry_after_s: u32) -> Self {
+        Self { result: AckResult::Refused(reason), retry_after_s }
     }
 }
 
@@ -50,10 +55,12 @@ impl Mesh {
         id: LinkId,
         msg: Msg,
     ) -> Result<(), R::Error> {
+        let beside = Beside::of(&msg);
         let bytes = msg.envelope.into_vec();
         let envelope_id = Envelope::id_of(&bytes);
+        self.has_come(&envelope_id);
         let verdict = match Envelope::parse(bytes) {
-            Ok(envelope) => self.take_in(step, id, &envelope)?,
+            Ok(envelope) => self.take_in(step, id, &envelope, &beside)?,
             // req: GSP-23
             Err(_) => self.malformed(step, id),
         };
@@ -86,6 +93,7 @@ impl Mesh {
         step: &mut Step<'_, R>,
         id: LinkId,
         envelope: &Envelope,
+        beside: &Beside,
     ) -> Result<Verdict, R::Error> {
         let Some(peer) = self.links.get(&id).map(|link| link.peer.identity) else {
             return Ok(Verdict::refused(RefusalReason::Busy));
@@ -94,11 +102,14 @@ impl Mesh {
         let mailbox = envelope.header().mailbox;
         let proved = mailbox == self.keyring.intro_mailbox.public()
             || (accepted && mailbox == self.keyring.contact_mailbox.public());
-        // A mailbox that we have not proved to this peer is like any other that is
-        // not ours: otherwise it could find out whose it is.
-        // req: GSP-24
-        if !proved {
+        // A mailbox that we have not proved to a stranger is like any other that is
+        // not ours: otherwise they could find out whose it is.
+        // req: GSP-24, CAR-01
+        if !proved && !accepted {
             return Ok(Verdict::refused(RefusalReason::NotForMe));
+        }
+        if !proved {
+            return self.carry(step, id, peer, envelope, beside);
         }
         let seen = step.store.seen(&envelope.id())?;
         // req: GSP-36
@@ -112,13 +123,13 @@ impl Mesh {
                 && self.is_accepted(&opened.sender())
             {
                 self.deliver(step, &opened)?;
+                self.purge_backwards(id, envelope.id(), &opened);
             }
             return Ok(Verdict::DUPLICATE);
         }
         // req: LIM-09
         if !accepted && !self.may_open_for(id, step) {
-            let busy = Verdict::refused(RefusalReason::Busy);
-            return Ok(Verdict { retry_after_s: BUSY_RETRY_AFTER_S, ..busy });
+            return Ok(Verdict::refused_for(RefusalReason::Busy, BUSY_RETRY_AFTER_S));
         }
         let opened = match self.open(envelope) {
             Ok(opened) => opened,
@@ -136,9 +147,20 @@ impl Mesh {
             return Ok(Verdict::refused(RefusalReason::NotForMe));
         }
         let verdict = self.deliver(step, &opened)?;
+        let (envelope_id, purge_key) = (envelope.id(), Some(opened.purge_key().clone()));
         let until = remember_until(envelope.header().expires_at, step.now.wall);
-        step.ready.writes.push(Write::Seen { envelope_id: envelope.id(), until });
+        step.ready.writes.push(Write::Seen { envelope_id, until, purge_key });
+        self.purge_backwards(id, envelope_id, &opened);
         Ok(verdict)
+    }
+
+    /// Whoever carried an envelope here may forget it; its sender gets a receipt.
+    // req: CAR-25, CAR-26
+    fn purge_backwards(&mut self, id: LinkId, envelope_id: EnvelopeId, opened: &OpenedMessage) {
+        let peer = self.links.get(&id).map(|link| link.peer.identity);
+        if peer.is_some_and(|peer| peer != opened.sender()) {
+            self.tell_purge(id, envelope_id, opened.purge_key().clone());
+        }
     }
 
     fn open(&self, envelope: &Envelope) -> Result<OpenedMessage, OpenError> {
@@ -275,7 +297,7 @@ impl Mesh {
         for (message_id, (before, message)) in messages {
             let state = DeliveryState::of(&message);
             if state != before {
-                self.stop_trying(step, &message);
+                self.stop_trying(step, &message)?;
                 self.state_changed(step, message_id, message.contact, state);
             }
         }

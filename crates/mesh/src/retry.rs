@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use tortalk_model::limits::{ENVELOPE_LIFE_MAX, RESEAL_FOR};
+use tortalk_model::limits::{ENVELOPE_LIFE_MAX, RESEAL_FOR, TTL_AGAIN};
 use tortalk_model::{MessageId, Now, UnixMillis};
 
 use crate::clocks::STEADY_FOR;
@@ -60,7 +60,7 @@ impl Mesh {
         let now = step.now.wall;
         let (message_id, contact) = (message.message_id, message.contact);
         if DeliveryState::of(&message).is_final() {
-            self.stop_trying(step, &message);
+            self.stop_trying(step, &message)?;
             return Ok(());
         }
         let over = now > message.written_at.saturating_add(RESEAL_FOR);
@@ -69,7 +69,7 @@ impl Mesh {
         if over && self.clock.is_steady(step.now) {
             let evidence = Evidence::GaveUp { at: now };
             step.ready.writes.push(Write::AddEvidence { message_id, evidence });
-            self.stop_trying(step, &message);
+            self.stop_trying(step, &message)?;
             self.state_changed(step, message_id, contact, DeliveryState::NotConfirmed);
             return Ok(());
         }
@@ -91,6 +91,7 @@ impl Mesh {
                 let envelope_id = held.envelope.id();
                 step.ready.writes.push(Write::HandOverAgain { peer: contact, envelope_id });
                 self.look_again_for(&contact);
+                self.spread_again(step, &held);
                 Some(held)
             }
             None => self.seal_again(step, OutgoingMessage { attempts, ..message }),
@@ -126,8 +127,10 @@ impl Mesh {
         message: &OutgoingMessage,
     ) {
         let (message_id, attempts) = (message.message_id, message.attempts);
+        // A later acknowledgement, of a carrier perhaps, puts nothing off.
         // req: GSP-19
         let at = step.now.wall.saturating_add(wait_after(attempts));
+        let at = message.next_try.map_or(at, |before| at.min(before));
         self.note_due(Some(at));
         step.ready.writes.push(Write::NextTry { message_id, attempts, at: Some(at) });
     }
@@ -203,18 +206,33 @@ impl Mesh {
         }
         let evidence = Evidence::Cancelled { at: step.now.wall };
         step.ready.writes.push(Write::AddEvidence { message_id, evidence });
-        self.stop_trying(step, &message);
+        self.stop_trying(step, &message)?;
         self.state_changed(step, message_id, message.contact, DeliveryState::Cancelled);
         Ok(Ok(Outcome::Done))
     }
 
     /// Nothing more is to be done for a message.
-    pub(crate) fn stop_trying<R: Read>(&mut self, step: &mut Step<'_, R>, m: &OutgoingMessage) {
+    pub(crate) fn stop_trying<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        m: &OutgoingMessage,
+    ) -> Result<(), R::Error> {
         let message_id = m.message_id;
         step.ready.writes.push(Write::NextTry { message_id, attempts: m.attempts, at: None });
-        if let Some(envelope_id) = m.envelope_id {
-            step.ready.writes.push(Write::DropEnvelope(envelope_id));
+        match m.envelope_id {
+            Some(envelope_id) => self.purge_own(step, envelope_id),
+            None => Ok(()),
         }
+    }
+
+    /// A timed try goes round again, to contacts who do not have it yet.
+    fn spread_again<R: Read>(&mut self, step: &mut Step<'_, R>, held: &HeldEnvelope) {
+        let envelope_id = held.envelope.id();
+        // req: CAR-17
+        if held.ttl < TTL_AGAIN {
+            step.ready.writes.push(Write::SetTtl { envelope_id, ttl: TTL_AGAIN });
+        }
+        self.may_be_copied_again(envelope_id);
     }
 
     pub(crate) fn note_due(&mut self, at: Option<UnixMillis>) {

@@ -5,8 +5,8 @@ use core::time::Duration;
 use tortalk_keys::{Signature, stamp};
 use tortalk_model::entropy;
 use tortalk_model::envelope::key_id;
-use tortalk_model::limits::{BODY_BYTES_MAX, ENVELOPE_LIFE_MAX};
-use tortalk_model::{IdentityKey, MessageId, Nonce, Now, UnixMillis};
+use tortalk_model::limits::{BODY_BYTES_MAX, ENVELOPE_LIFE_MAX, RESEAL_FOR_CLOCK_AFTER};
+use tortalk_model::{EnvelopeId, IdentityKey, MessageId, Nonce, Now, UnixMillis};
 use tortalk_seal::{Body, Draft, Recipient, SealingPublic, SignedMessage, seal};
 
 use crate::delivery::DeliveryState;
@@ -80,6 +80,18 @@ impl Mesh {
         signed: &SignedMessage,
         purpose: Purpose,
     ) -> Option<HeldEnvelope> {
+        self.seal_by(step, to, signed, purpose, None)
+    }
+
+    /// As above; with `clock` the expiry is for somebody else's clock.
+    fn seal_by<R: Read>(
+        &mut self,
+        step: &Step<'_, R>,
+        to: &IdentityKey,
+        signed: &SignedMessage,
+        purpose: Purpose,
+        clock: Option<UnixMillis>,
+    ) -> Option<HeldEnvelope> {
         let known = self.contacts.get(to)?;
         let card = known.card.as_ref()?;
         let their_now = self.their_now(to, step.now);
@@ -87,11 +99,11 @@ impl Mesh {
         let entry = card.newest_sealing_key(their_now)?;
         let key = SealingPublic::from_bytes(&entry.public[..]).ok()?;
         let mailbox = card.contact_mailbox()?;
-        // An hour less than the longest life, because expiries are rounded up. The
-        // key is valid now, so this is within 14 days of its end too.
+        // An hour less than the longest life, because expiries are rounded up.
         // req: ENV-11, SEA-41
         let life = ENVELOPE_LIFE_MAX.saturating_sub(Duration::from_secs(3600));
-        let expires_at = their_now.saturating_add(life);
+        let latest = entry.not_after.saturating_add(life);
+        let expires_at = clock.unwrap_or(their_now).saturating_add(life).min(latest);
         let recipient = Recipient { mailbox, key: &key };
         let sealed = seal(signed, &recipient, expires_at, &mut *self.entropy).ok()?;
         let deposit_key = card.contact().map(|part| part.deposit_key)?;
@@ -103,14 +115,16 @@ impl Mesh {
             purpose,
             // req: GSP-17
             ttl: 2 + (random & 1),
-            purge_key: sealed.purge_key,
+            purge_key: Some(sealed.purge_key),
         })
     }
 
     /// Makes an envelope durable and hands it over if its recipient is linked.
     pub(crate) fn hold<R: Read>(&mut self, step: &mut Step<'_, R>, held: HeldEnvelope) {
         step.ready.writes.push(Write::PutEnvelope(Box::new(held.clone())));
+        self.direct_first(&held, step.now.mono);
         self.offer(step, &held);
+        self.offer_round(&held, step.now.mono);
     }
 
     /// Seals what waited for this contact's key.
@@ -145,8 +159,9 @@ impl Mesh {
             }
             // A receipt is never sealed again (DLV-14).
             Purpose::Receipt => {
-                step.ready.writes.push(Write::DropEnvelope(held.envelope.id()));
+                self.drop_envelope(step, held.envelope.id());
             }
+            Purpose::Carried => {}
         }
         Ok(())
     }
@@ -156,7 +171,41 @@ impl Mesh {
     pub(crate) fn seal_again<R: Read>(
         &mut self,
         step: &mut Step<'_, R>,
+        message: OutgoingMessage,
+    ) -> Option<HeldEnvelope> {
+        self.seal_again_by(step, message, None)
+    }
+
+    /// A carrier has refused a message's envelope because of the expiry: the message
+    /// goes into one that expires by that carrier's clock.
+    pub(crate) fn seal_for_clock<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        message_id: &MessageId,
+        refused: &EnvelopeId,
+        clock: UnixMillis,
+    ) -> Result<(), R::Error> {
+        let now = step.now.mono;
+        self.sealed_for_clock.retain(|_, at| now.since(*at) < RESEAL_FOR_CLOCK_AFTER);
+        // Carriers whose clocks differ must not keep us sealing.
+        // req: CAR-18
+        if self.sealed_for_clock.contains_key(message_id) {
+            return Ok(());
+        }
+        let Some(message) = step.store.outgoing(message_id)? else { return Ok(()) };
+        if message.envelope_id == Some(*refused)
+            && self.seal_again_by(step, message, Some(clock)).is_some()
+        {
+            self.sealed_for_clock.insert(*message_id, now);
+        }
+        Ok(())
+    }
+
+    fn seal_again_by<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
         mut message: OutgoingMessage,
+        clock: Option<UnixMillis>,
     ) -> Option<HeldEnvelope> {
         // What is done with, the user's giving up included, is never sealed.
         if DeliveryState::of(&message).is_final() {
@@ -166,9 +215,12 @@ impl Mesh {
         // Else the store's checks speak of damage; nothing can be sealed here.
         let signed = SignedMessage::from_stored(message.signed.clone(), signature).ok()?;
         let (id, to) = (message.message_id, message.contact);
-        let held = self.seal_to_contact(step, &to, &signed, Purpose::Message(id))?;
+        let held = self.seal_by(step, &to, &signed, Purpose::Message(id), clock)?;
         if let Some(old) = message.envelope_id {
-            step.ready.writes.push(Write::DropEnvelope(old));
+            self.drop_envelope(step, old);
+            // Somebody may carry it still: it does not come back to us.
+            let until = step.now.wall.saturating_add(ENVELOPE_LIFE_MAX);
+            step.ready.writes.push(Write::Seen { envelope_id: old, until, purge_key: None });
         }
         let envelope_id = held.envelope.id();
         step.ready.writes.push(Write::SealedIn { message_id: id, envelope_id });

@@ -30,6 +30,13 @@ pub enum Write {
         /// Its envelope, which is held.
         envelope_id: EnvelopeId,
     },
+    /// How often a held envelope may still be copied.
+    SetTtl {
+        /// Which envelope.
+        envelope_id: EnvelopeId,
+        /// log₂ of the copies.
+        ttl: u8,
+    },
     /// Forget an envelope: nobody needs it from us any more.
     DropEnvelope(EnvelopeId),
     /// A peer has said that it stored this envelope; it is not handed over again.
@@ -85,12 +92,14 @@ pub enum Write {
         envelope_id: EnvelopeId,
         /// By our clock.
         until: UnixMillis,
+        /// What makes holders forget it, where that is known and may be told.
+        purge_key: Option<PurgeKey>,
     },
     /// The user has seen this incoming message.
     MarkRead(MessageId),
-    /// Forget what has expired: seen envelopes and held receipts past this time.
-    /// An envelope that holds a message stays until the message is sealed again
-    /// or done with.
+    /// Forget what has expired: seen envelopes, and held receipts and carried
+    /// envelopes past this time. An envelope that holds a message of ours stays
+    /// until the message is sealed again or done with.
     Expire {
         /// By our clock, tolerance already taken off.
         before: UnixMillis,
@@ -195,14 +204,16 @@ pub enum Purpose {
     Message(MessageId),
     /// It holds receipts of ours.
     Receipt,
+    /// It is carried for others.
+    Carried,
 }
 
-/// An envelope that is to be handed over.
+/// An envelope that is held to be handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldEnvelope {
     /// The immutable bytes with their id.
     pub envelope: Envelope,
-    /// For whom.
+    /// For whom; of a carried one, who gave it.
     pub contact: IdentityKey,
     /// What it is for.
     pub purpose: Purpose,
@@ -210,8 +221,8 @@ pub struct HeldEnvelope {
     pub ttl: u8,
     /// Proof for a relay that a contact sent it; 16 bytes, or empty.
     pub stamp: Vec<u8>,
-    /// The key that makes holders forget it.
-    pub purge_key: PurgeKey,
+    /// The key that makes holders forget it; carriers do not have it.
+    pub purge_key: Option<PurgeKey>,
 }
 
 /// A message for us.

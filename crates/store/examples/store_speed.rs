@@ -186,7 +186,7 @@ fn envelope(n: u32, purpose: Purpose) -> HeldEnvelope {
         purpose,
         ttl: 2,
         stamp: vec![4; 16],
-        purge_key: PurgeKey::from_bytes([5; 32]),
+        purge_key: Some(PurgeKey::from_bytes([5; 32])),
     }
 }
 

@@ -68,16 +68,25 @@ CREATE TABLE evidence (
 ) STRICT;
 CREATE UNIQUE INDEX evidence_of ON evidence (message, tag);
 
--- Envelopes to be handed over, in the order in which they were made.
+-- Envelopes to be handed over, in the order in which they were made or came.
 CREATE TABLE envelope (
     id          INTEGER PRIMARY KEY,
     envelope_id BLOB NOT NULL UNIQUE,  -- the hash of bytes that strangers may see
-    person      INTEGER NOT NULL REFERENCES person,  -- for whom
-    pending     INTEGER NOT NULL CHECK (pending IN (0, 1)),  -- 0: `handed` to that person
+    person      INTEGER NOT NULL REFERENCES person,  -- for whom; if carried, who gave it
+    carried     INTEGER NOT NULL CHECK (carried IN (0, 1)),  -- 1: for others, within quotas
+    pending     INTEGER NOT NULL CHECK (pending IN (0, 1)),  -- 0: `handed` to its recipient
+    spreads     INTEGER NOT NULL CHECK (spreads IN (0, 1)),  -- 1: more copies may be made
+    size        INTEGER NOT NULL,  -- quotas are sums of it; `sealed` is little longer
+    mailbox     BLOB NOT NULL,  -- keyed hash: found for who proves it, not shown
+    purge       BLOB NOT NULL,  -- keyed hash of purge_hash: found by its key, not shown
     forget_at   INTEGER,  -- expiry, where it is forgotten for that alone
     sealed      BLOB NOT NULL
 ) STRICT;
 CREATE INDEX envelope_pending ON envelope (person, pending, id);
+CREATE INDEX envelope_spreads ON envelope (spreads) WHERE spreads = 1;
+CREATE INDEX envelope_carried ON envelope (person, size) WHERE carried = 1;
+CREATE INDEX envelope_mailbox ON envelope (mailbox) WHERE carried = 1;
+CREATE INDEX envelope_purge ON envelope (purge);
 CREATE INDEX envelope_expiry ON envelope (forget_at) WHERE forget_at IS NOT NULL;
 
 -- Who has said that they stored an envelope that is held here.
@@ -90,6 +99,7 @@ CREATE TABLE handed (
 -- Envelopes from others that have been dealt with.
 CREATE TABLE seen (
     envelope_id BLOB PRIMARY KEY,  -- as in `envelope`
-    until       INTEGER NOT NULL   -- when that may be forgotten
+    until       INTEGER NOT NULL,  -- when that may be forgotten
+    sealed      BLOB               -- the key that purges it, where it is known
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX seen_until ON seen (until);

@@ -3,12 +3,15 @@
 use tortalk_mesh::{
     Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Write,
 };
-use tortalk_model::{EnvelopeId, IdentityKey, MessageId, UnixMillis};
+use tortalk_model::{EnvelopeId, IdentityKey, MessageId, PurgeKey, UnixMillis};
 use tortalk_seal::Body;
 
 use crate::cell::{Place, Table};
 use crate::error::StoreError;
-use crate::messages::{Direction, envelope_place, incoming_place, message_place, outgoing_place};
+use crate::messages::{
+    Direction, EnvelopeColumns, incoming_place, message_place, outgoing_place, seen_place,
+};
+use crate::reads::column_of_limit;
 use crate::rows::{self, IncomingState, OutgoingState};
 use crate::search::Entry;
 use crate::store::{CARDS, Store};
@@ -37,6 +40,7 @@ impl Store {
             Write::SealedIn { message_id, envelope_id } => {
                 self.change_outgoing(message_id, |state| state.envelope_id = Some(*envelope_id))
             }
+            Write::SetTtl { envelope_id, ttl } => self.set_ttl(envelope_id, *ttl),
             Write::DropEnvelope(id) => self.drop_envelope(id),
             Write::HandedOver { peer, envelope_id } => self.handed_over(peer, envelope_id),
             Write::ForgetHandedOver { peer } => self.forget_handed_over(peer),
@@ -52,7 +56,9 @@ impl Store {
             Write::ReceiptMade { message_id, kind: _, at } => {
                 self.change_incoming(message_id, |state| state.receipt_at = Some(*at))
             }
-            Write::Seen { envelope_id, until } => self.see(envelope_id, *until),
+            Write::Seen { envelope_id, until, purge_key } => {
+                self.see(envelope_id, *until, purge_key.as_ref())
+            }
             Write::MarkRead(message_id) => {
                 self.change_incoming(message_id, |state| state.read = true)
             }
@@ -265,20 +271,55 @@ impl Store {
         let forget_at = match held.purpose {
             // The machine seals the message again, and drops this one then.
             Purpose::Message(_) => None,
-            Purpose::Receipt => Some(column_of_time(held.envelope.header().expires_at)),
+            Purpose::Receipt | Purpose::Carried => {
+                Some(column_of_time(held.envelope.header().expires_at))
+            }
         };
-        let place = envelope_place(id, &envelope_id, person, forget_at);
+        let header = held.envelope.header();
+        let columns = EnvelopeColumns {
+            row: id,
+            person,
+            carried: i64::from(held.purpose == Purpose::Carried),
+            spreads: i64::from(held.ttl > 0),
+            size: column_of_limit(held.envelope.as_bytes().len()),
+            mailbox: self.db.mailbox_tag(&header.mailbox),
+            purge: self.db.purge_tag(&header.purge_hash),
+            forget_at,
+        };
+        let place = columns.place(&envelope_id);
         let sealed = place.seal(&self.db.key, &mut *self.entropy, &rows::envelope(held));
+        let EnvelopeColumns { carried, spreads, size, mailbox, purge, .. } = columns;
         self.db.execute(
-            "INSERT INTO envelope (id, envelope_id, person, pending, forget_at, sealed)
-             VALUES (?1, ?2, ?3,
-                NOT EXISTS (SELECT 1 FROM handed WHERE envelope = ?1 AND peer = ?3), ?4, ?5)
+            "INSERT INTO envelope (id, envelope_id, person, carried, spreads, size, mailbox,
+                purge, forget_at, sealed, pending)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?4 = 0 AND
+                NOT EXISTS (SELECT 1 FROM handed WHERE envelope = ?1 AND peer = ?3))
              ON CONFLICT (id) DO UPDATE SET person = excluded.person,
-                pending = excluded.pending, forget_at = excluded.forget_at,
-                sealed = excluded.sealed",
-            (id, envelope_id.as_bytes(), person, forget_at, sealed),
+                carried = excluded.carried, pending = excluded.pending,
+                spreads = excluded.spreads, size = excluded.size,
+                mailbox = excluded.mailbox, purge = excluded.purge,
+                forget_at = excluded.forget_at, sealed = excluded.sealed",
+            (
+                id,
+                envelope_id.as_bytes(),
+                person,
+                carried,
+                spreads,
+                size,
+                mailbox,
+                purge,
+                forget_at,
+                sealed,
+            ),
         )?;
         Ok(())
+    }
+
+    fn set_ttl(&mut self, id: &EnvelopeId, ttl: u8) -> Result<(), StoreError> {
+        match self.db.held(id)? {
+            Some(held) if held.ttl != ttl => self.put_envelope(&HeldEnvelope { ttl, ..held }),
+            _ => Ok(()),
+        }
     }
 
     fn drop_envelope(&self, id: &EnvelopeId) -> Result<(), StoreError> {
@@ -306,7 +347,7 @@ impl Store {
         self.db
             .execute("DELETE FROM handed WHERE envelope = ?1 AND peer = ?2", (envelope, peer))?;
         self.db.execute(
-            "UPDATE envelope SET pending = 1 WHERE id = ?1 AND person = ?2",
+            "UPDATE envelope SET pending = 1 WHERE id = ?1 AND person = ?2 AND carried = 0",
             (envelope, peer),
         )?;
         Ok(())
@@ -315,16 +356,26 @@ impl Store {
     fn forget_handed_over(&self, peer: &IdentityKey) -> Result<(), StoreError> {
         let Some(peer) = self.db.person(peer)? else { return Ok(()) };
         self.db.execute("DELETE FROM handed WHERE peer = ?1", [peer])?;
-        self.db
-            .execute("UPDATE envelope SET pending = 1 WHERE person = ?1 AND pending = 0", [peer])?;
+        self.db.execute(
+            "UPDATE envelope SET pending = 1 WHERE person = ?1 AND pending = 0 AND carried = 0",
+            [peer],
+        )?;
         Ok(())
     }
 
-    fn see(&self, id: &EnvelopeId, until: UnixMillis) -> Result<(), StoreError> {
+    fn see(
+        &mut self,
+        id: &EnvelopeId,
+        until: UnixMillis,
+        purge_key: Option<&PurgeKey>,
+    ) -> Result<(), StoreError> {
+        let sealed = purge_key
+            .map(|key| seen_place(id).seal(&self.db.key, &mut *self.entropy, &rows::seen(key)));
         self.db.execute(
-            "INSERT INTO seen (envelope_id, until) VALUES (?1, ?2)
-             ON CONFLICT (envelope_id) DO UPDATE SET until = max(until, excluded.until)",
-            (id.as_bytes(), column_of_time(until)),
+            "INSERT INTO seen (envelope_id, until, sealed) VALUES (?1, ?2, ?3)
+             ON CONFLICT (envelope_id) DO UPDATE SET until = max(until, excluded.until),
+                sealed = ifnull(excluded.sealed, sealed)",
+            (id.as_bytes(), column_of_time(until), sealed),
         )?;
         Ok(())
     }

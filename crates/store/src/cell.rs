@@ -18,6 +18,7 @@ pub(crate) enum Table {
     Incoming,
     Evidence,
     Envelope,
+    Seen,
 }
 
 impl Table {
@@ -32,6 +33,7 @@ impl Table {
             Self::Incoming => "store/incoming",
             Self::Evidence => "store/evidence",
             Self::Envelope => "store/envelope",
+            Self::Seen => "store/seen",
         }
     }
 
@@ -46,6 +48,7 @@ impl Table {
             Self::Incoming => "incoming",
             Self::Evidence => "evidence",
             Self::Envelope => "envelope",
+            Self::Seen => "seen",
         }
     }
 

@@ -1,7 +1,7 @@
 //! Rows about messages and envelopes: finding and opening them.
 
 use tortalk_mesh::{Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage};
-use tortalk_model::{EnvelopeId, MessageId};
+use tortalk_model::{EnvelopeId, MailboxKey, MessageId, PurgeHash};
 
 use crate::cell::{Place, Table};
 use crate::db::Db;
@@ -180,15 +180,25 @@ impl Db {
         })
     }
 
+    pub(crate) fn mailbox_tag(&self, mailbox: &MailboxKey) -> [u8; 16] {
+        self.key.tag("store/mailbox", mailbox.as_bytes())
+    }
+
+    pub(crate) fn purge_tag(&self, hash: &PurgeHash) -> [u8; 16] {
+        self.key.tag("store/purge", hash.as_bytes())
+    }
+
     pub(crate) fn held(&self, id: &EnvelopeId) -> Result<Option<HeldEnvelope>, StoreError> {
         let found = self.row(
-            "SELECT id, person, forget_at, sealed FROM envelope WHERE envelope_id = ?1",
+            "SELECT id, person, carried, spreads, size, mailbox, purge, forget_at, sealed
+             FROM envelope WHERE envelope_id = ?1",
             [id.as_bytes()],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?)),
+            |row| Ok((EnvelopeColumns::of(row)?, row.get::<_, Vec<u8>>(8)?)),
         )?;
-        let Some((row, person, forget_at, sealed)) = found else { return Ok(None) };
-        let contact = self.identity(person)?;
-        envelope_place(row, id, person, forget_at)
+        let Some((columns, sealed)) = found else { return Ok(None) };
+        let contact = self.identity(columns.person)?;
+        columns
+            .place(id)
             .open(&self.key, &sealed, |bytes| rows::read_envelope(contact, id, bytes))
             .map(Some)
     }
@@ -216,12 +226,47 @@ pub(crate) fn incoming_place(row: i64, unread_from: Option<i64>) -> Place {
     Place::new(Table::Incoming, row).maybe(unread_from)
 }
 
+/// The columns of `envelope` in clear, in their order, but for its own id.
 /// `pending` is left out: it follows from the table `handed`.
-pub(crate) fn envelope_place(
-    row: i64,
-    envelope_id: &EnvelopeId,
-    person: i64,
-    forget_at: Option<i64>,
-) -> Place {
-    Place::new(Table::Envelope, row).bytes(envelope_id.as_bytes()).number(person).maybe(forget_at)
+pub(crate) struct EnvelopeColumns {
+    pub(crate) row: i64,
+    pub(crate) person: i64,
+    pub(crate) carried: i64,
+    pub(crate) spreads: i64,
+    pub(crate) size: i64,
+    pub(crate) mailbox: [u8; 16],
+    pub(crate) purge: [u8; 16],
+    pub(crate) forget_at: Option<i64>,
+}
+
+impl EnvelopeColumns {
+    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            row: row.get(0)?,
+            person: row.get(1)?,
+            carried: row.get(2)?,
+            spreads: row.get(3)?,
+            size: row.get(4)?,
+            mailbox: row.get(5)?,
+            purge: row.get(6)?,
+            forget_at: row.get(7)?,
+        })
+    }
+
+    pub(crate) fn place(&self, envelope_id: &EnvelopeId) -> Place {
+        Place::new(Table::Envelope, self.row)
+            .bytes(envelope_id.as_bytes())
+            .number(self.person)
+            .number(self.carried)
+            .number(self.spreads)
+            .number(self.size)
+            .bytes(&self.mailbox)
+            .bytes(&self.purge)
+            .maybe(self.forget_at)
+    }
+}
+
+/// `until` is left out: it only grows.
+pub(crate) fn seen_place(envelope_id: &EnvelopeId) -> Place {
+    Place::new(Table::Seen, 0).bytes(envelope_id.as_bytes())
 }

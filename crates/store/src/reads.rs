@@ -1,12 +1,14 @@
 //! What the machine asks.
 
-use tortalk_mesh::{Contact, HeldEnvelope, IncomingMessage, OutgoingMessage, Read};
-use tortalk_model::{EnvelopeId, IdentityKey, MessageId, UnixMillis};
+use tortalk_mesh::{Carried, Contact, HeldEnvelope, IncomingMessage, OutgoingMessage, Read};
+use tortalk_model::{
+    EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeHash, PurgeKey, UnixMillis,
+};
 
 use crate::apply::column_of_time;
 use crate::cell::{Place, Table};
 use crate::error::StoreError;
-use crate::messages::Direction;
+use crate::messages::{Direction, seen_place};
 use crate::rows;
 use crate::store::{CARDS, Store, meta, meta_place};
 
@@ -20,6 +22,23 @@ const DUE: &str = "SELECT message.message_id FROM outgoing
 const NEXT_DUE: &str = "SELECT min(retry_at) FROM outgoing WHERE retry_at IS NOT NULL";
 const PENDING: &str = "SELECT envelope_id FROM envelope
     WHERE person = ?1 AND pending = 1 AND id > ?2 ORDER BY id LIMIT ?3";
+
+const TO_SPREAD: &str = "SELECT envelope_id FROM envelope
+    WHERE spreads = 1 AND id > ?1 AND person != ?2
+        AND NOT EXISTS (SELECT 1 FROM handed WHERE envelope = envelope.id AND peer = ?2)
+    ORDER BY id LIMIT ?3";
+const CARRIED_FOR: &str = "SELECT envelope_id FROM envelope
+    WHERE mailbox = ?1 AND carried = 1 AND id > ?2
+        AND NOT EXISTS (SELECT 1 FROM handed WHERE envelope = envelope.id AND peer = ?3)
+    ORDER BY id LIMIT ?4";
+const CARRIED: &str = "SELECT person, count(*), sum(size) FROM envelope
+    WHERE carried = 1 GROUP BY person";
+const PURGED_BY: &str = "SELECT envelope_id FROM envelope WHERE purge = ?1 ORDER BY id";
+const HANDED_TO: &str = "SELECT handed.peer FROM handed
+    JOIN envelope ON envelope.id = handed.envelope
+    WHERE envelope.envelope_id = ?1 ORDER BY handed.peer";
+/// Nobody has this number.
+const NOBODY: i64 = 0;
 
 impl Read for Store {
     type Error = StoreError;
@@ -79,13 +98,75 @@ impl Read for Store {
         limit: usize,
     ) -> Result<Vec<EnvelopeId>, StoreError> {
         let Some(person) = self.db.person(contact)? else { return Ok(Vec::new()) };
-        let after = match after {
-            Some(id) => self.db.envelope_row(&id)?.unwrap_or(0),
-            None => 0,
-        };
+        let after = self.row_after(after)?;
         self.db.rows(PENDING, (person, after, column_of_limit(limit)), |row| {
             row.get(0).map(EnvelopeId::from_bytes)
         })
+    }
+
+    fn holds(&self, id: &EnvelopeId) -> Result<bool, StoreError> {
+        Ok(self.db.envelope_row(id)?.is_some())
+    }
+
+    /// As [`Read::pending_for`] about `after`.
+    fn to_spread(
+        &self,
+        peer: &IdentityKey,
+        after: Option<EnvelopeId>,
+        limit: usize,
+    ) -> Result<Vec<EnvelopeId>, StoreError> {
+        let peer = self.db.person(peer)?.unwrap_or(NOBODY);
+        let after = self.row_after(after)?;
+        self.db.rows(TO_SPREAD, (after, peer, column_of_limit(limit)), |row| {
+            row.get(0).map(EnvelopeId::from_bytes)
+        })
+    }
+
+    /// As [`Read::pending_for`] about `after`.
+    fn carried_for(
+        &self,
+        mailbox: &MailboxKey,
+        peer: &IdentityKey,
+        after: Option<EnvelopeId>,
+        limit: usize,
+    ) -> Result<Vec<EnvelopeId>, StoreError> {
+        let peer = self.db.person(peer)?.unwrap_or(NOBODY);
+        let after = self.row_after(after)?;
+        let mailbox = self.db.mailbox_tag(mailbox);
+        self.db.rows(CARRIED_FOR, (mailbox, after, peer, column_of_limit(limit)), |row| {
+            row.get(0).map(EnvelopeId::from_bytes)
+        })
+    }
+
+    fn carried(&self) -> Result<Vec<Carried>, StoreError> {
+        let found = self.db.rows(CARRIED, [], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        })?;
+        let of = |(person, envelopes, bytes): (i64, i64, i64)| {
+            let (envelopes, bytes) = (envelopes.cast_unsigned(), bytes.cast_unsigned());
+            Ok(Carried { giver: self.db.identity(person)?, envelopes, bytes })
+        };
+        found.into_iter().map(of).collect()
+    }
+
+    fn purged_by(&self, hash: &PurgeHash) -> Result<Vec<EnvelopeId>, StoreError> {
+        let tag = self.db.purge_tag(hash);
+        self.db.rows(PURGED_BY, [tag], |row| row.get(0).map(EnvelopeId::from_bytes))
+    }
+
+    fn handed_to(&self, id: &EnvelopeId) -> Result<Vec<IdentityKey>, StoreError> {
+        let peers = self.db.rows(HANDED_TO, [id.as_bytes()], |row| row.get(0))?;
+        peers.into_iter().map(|peer| self.db.identity(peer)).collect()
+    }
+
+    fn purge_key(&self, id: &EnvelopeId) -> Result<Option<PurgeKey>, StoreError> {
+        let sealed: Option<Option<Vec<u8>>> = self.db.row(
+            "SELECT sealed FROM seen WHERE envelope_id = ?1",
+            [id.as_bytes()],
+            |row| row.get(0),
+        )?;
+        let open = |sealed: Vec<u8>| seen_place(id).open(&self.db.key, &sealed, rows::read_seen);
+        sealed.flatten().map(open).transpose()
     }
 
     fn seen(&self, id: &EnvelopeId) -> Result<bool, StoreError> {
@@ -100,6 +181,16 @@ impl Read for Store {
     fn incoming(&self, id: &MessageId) -> Result<Option<IncomingMessage>, StoreError> {
         let found = self.db.message(id, Direction::Incoming)?;
         found.map(|row| self.db.incoming_of(&row)).transpose()
+    }
+}
+
+impl Store {
+    /// The row of an envelope, or one in front of all.
+    fn row_after(&self, id: Option<EnvelopeId>) -> Result<i64, StoreError> {
+        match id {
+            Some(id) => Ok(self.db.envelope_row(&id)?.unwrap_or(0)),
+            None => Ok(0),
+        }
     }
 }
 
@@ -124,6 +215,10 @@ mod tests {
             (DUE, "outgoing_due"),
             (NEXT_DUE, "outgoing_due"),
             (PENDING, "envelope_pending"),
+            (TO_SPREAD, "envelope_spreads"),
+            (CARRIED_FOR, "envelope_mailbox"),
+            (CARRIED, "envelope_carried"),
+            (PURGED_BY, "envelope_purge"),
             (PAGE, "INTEGER PRIMARY KEY"),
             (PAGE_WITH, "message_of"),
             (UNREAD, "incoming_unread"),

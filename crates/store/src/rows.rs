@@ -281,15 +281,17 @@ pub(crate) fn evidence_sameness(message_id: &MessageId, evidence: &Evidence) -> 
     Writer::new().raw(message_id.as_bytes()).u8(kind).raw(peer).into_vec()
 }
 
-/// `purpose u8 (1 message ‖ message_id 32, 2 receipt) ‖ ttl u8 ‖ stamp bytes ‖
-/// purge_key 32 ‖ envelope bytes`.
+/// `purpose u8 (1 message ‖ message_id 32, 2 receipt, 3 carried) ‖ ttl u8 ‖ stamp
+/// bytes ‖ purge_key maybe 32 ‖ envelope bytes`.
 pub(crate) fn envelope(held: &HeldEnvelope) -> Plaintext {
     let begin = begin(held.stamp.len() + held.envelope.as_bytes().len());
     let writer = match &held.purpose {
         Purpose::Message(message_id) => begin.u8(1).raw(message_id.as_bytes()),
         Purpose::Receipt => begin.u8(2),
+        Purpose::Carried => begin.u8(3),
     };
-    let writer = writer.u8(held.ttl).bytes32(&held.stamp).raw(held.purge_key.as_bytes());
+    let writer = writer.u8(held.ttl).bytes32(&held.stamp);
+    let writer = maybe(writer, held.purge_key.as_ref(), |writer, key| writer.raw(key.as_bytes()));
     finish(writer.bytes32(held.envelope.as_bytes()))
 }
 
@@ -302,17 +304,28 @@ pub(crate) fn read_envelope(
         let purpose = match reader.u8("purpose")? {
             1 => Purpose::Message(MessageId::from_bytes(reader.array("message_id")?)),
             2 => Purpose::Receipt,
+            3 => Purpose::Carried,
             _ => return Err(NotARow),
         };
         let ttl = reader.u8("ttl")?;
         let stamp = vec(reader, "stamp")?;
-        let purge_key = PurgeKey::from_bytes(reader.array("purge_key")?);
+        let purge_key =
+            read_maybe(reader, |reader| Ok(PurgeKey::from_bytes(reader.array("purge_key")?)))?;
         let envelope = Envelope::parse(vec(reader, "envelope")?).map_err(|_| NotARow)?;
         if envelope.id() != *id {
             return Err(NotARow);
         }
         Ok(HeldEnvelope { envelope, contact, purpose, ttl, stamp, purge_key })
     })
+}
+
+/// `purge_key 32`.
+pub(crate) fn seen(purge_key: &PurgeKey) -> Plaintext {
+    finish(begin(0).raw(purge_key.as_bytes()))
+}
+
+pub(crate) fn read_seen(bytes: &[u8]) -> Result<PurgeKey, NotARow> {
+    read(bytes, |reader| Ok(PurgeKey::from_bytes(reader.array("purge_key")?)))
 }
 
 /// Starts a row. `long` is the length of its fields of variable length: with room

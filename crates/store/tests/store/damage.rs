@@ -7,7 +7,7 @@ use tortalk_seal::Body;
 use tortalk_store::{Store, StoreError};
 
 use crate::world::{
-    World, contact, entropy, envelope, held, incoming, key, message_id, outgoing, person,
+    World, contact, entropy, envelope, held, incoming, key, message_id, outgoing, person, purge_key,
 };
 
 /// Two rows in every table.
@@ -21,6 +21,11 @@ fn filled() -> World {
             Write::PutOutgoing(Box::new(outgoing(n, n, "text"))),
             Write::AddEvidence { message_id: message_id(n), evidence },
             Write::PutEnvelope(Box::new(held(n, n, Purpose::Receipt))),
+            Write::Seen {
+                envelope_id: envelope(n).id(),
+                until: UnixMillis(n.into()),
+                purge_key: Some(purge_key(n)),
+            },
             Write::PutIncoming(Box::new(incoming(n + 2, n, Body::Text("text".into())))),
         ]);
     }
@@ -36,6 +41,7 @@ fn read_all(store: &Store) -> Result<(), StoreError> {
     store.outgoing(&message_id(2))?;
     store.incoming(&message_id(4))?;
     store.envelope(&envelope(2).id())?;
+    store.purge_key(&envelope(2).id())?;
     store.history(None, None, 9)?;
     store.unread()?;
     store.search("text", None, None, 9)?;
@@ -70,7 +76,7 @@ fn assert_damaged(table: &str, outcome: Result<(), StoreError>) {
     }
 }
 
-const SEALED: [(&str, &str); 8] = [
+const SEALED: [(&str, &str); 9] = [
     ("meta", "name = 'cards'"),
     ("person", "id = 2"),
     ("contact", "id = 2"),
@@ -79,6 +85,7 @@ const SEALED: [(&str, &str); 8] = [
     ("incoming", "message = 4"),
     ("evidence", "id = 2"),
     ("envelope", "id = 2"),
+    ("seen", "until = 2"),
 ];
 
 #[test]
@@ -136,6 +143,11 @@ fn columns_in_clear_are_bound_to_what_is_sealed() {
         ("incoming", "UPDATE incoming SET unread_from = 1 WHERE message = 4"),
         ("evidence", "UPDATE evidence SET tag = zeroblob(16) WHERE id = 2"),
         ("envelope", "UPDATE envelope SET person = 1 WHERE id = 2"),
+        ("envelope", "UPDATE envelope SET carried = 1 WHERE id = 2"),
+        ("envelope", "UPDATE envelope SET spreads = 0 WHERE id = 2"),
+        ("envelope", "UPDATE envelope SET size = 1 WHERE id = 2"),
+        ("envelope", "UPDATE envelope SET mailbox = zeroblob(16) WHERE id = 2"),
+        ("envelope", "UPDATE envelope SET purge = zeroblob(16) WHERE id = 2"),
         ("envelope", "UPDATE envelope SET forget_at = NULL WHERE id = 2"),
     ] {
         assert_damaged(table, after(sql));

@@ -74,7 +74,8 @@ fn receipts_expire_and_messages_wait() {
 #[test]
 fn what_was_seen_is_remembered_for_the_longest_time_named() {
     let mut world = World::new();
-    let seen = |until| Write::Seen { envelope_id: id(1), until: UnixMillis(until) };
+    let seen =
+        |until| Write::Seen { envelope_id: id(1), until: UnixMillis(until), purge_key: None };
     world.write(&[seen(10), seen(5), Write::Expire { before: UnixMillis(10) }]);
     assert_eq!(world.store.seen(&id(1)), Ok(true));
     world.write(&[Write::Expire { before: UnixMillis(11) }]);

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tortalk_mesh::{
-    Contact, DeliveryState, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose,
-    Read as _, Write,
+    Carried, Contact, DeliveryState, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage,
+    Purpose, Read as _, Write,
 };
-use tortalk_model::{EnvelopeId, IdentityKey, MessageId, UnixMillis};
+use tortalk_model::envelope::purge_hash;
+use tortalk_model::{EnvelopeId, IdentityKey, MessageId, PurgeKey, UnixMillis};
 use tortalk_seal::Body;
 use tortalk_store::{Direction, HistoryEntry, Store};
 
 use crate::random::{ENVELOPES, HOURS, MESSAGES, PEOPLE, WORDS};
-use crate::world::{HOUR, envelope, message_id, person};
+use crate::world::{HOUR, envelope, message_id, person, purge_key};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Oracle {
@@ -20,7 +21,7 @@ pub(crate) struct Oracle {
     messages: Vec<Message>,
     envelopes: Vec<HeldEnvelope>,
     handed: BTreeSet<(IdentityKey, EnvelopeId)>,
-    seen: BTreeMap<EnvelopeId, UnixMillis>,
+    seen: BTreeMap<EnvelopeId, (UnixMillis, Option<PurgeKey>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -94,14 +95,24 @@ impl Oracle {
                     message.read = true;
                 }
             }
-            Write::Seen { envelope_id, until } => {
-                let known = self.seen.entry(*envelope_id).or_insert(*until);
-                *known = (*known).max(*until);
+            Write::Seen { envelope_id, until, purge_key } => {
+                let known = self.seen.entry(*envelope_id).or_insert((*until, None));
+                known.0 = known.0.max(*until);
+                if purge_key.is_some() {
+                    known.1.clone_from(purge_key);
+                }
+            }
+            Write::SetTtl { envelope_id, ttl } => {
+                let held = self.envelopes.iter_mut().find(|h| h.envelope.id() == *envelope_id);
+                if let Some(held) = held {
+                    held.ttl = *ttl;
+                }
             }
             Write::Expire { before } => {
-                self.seen.retain(|_, until| *until >= *before);
+                self.seen.retain(|_, (until, _)| *until >= *before);
                 self.drop_envelopes(|held| {
-                    held.purpose == Purpose::Receipt && held.envelope.header().expires_at < *before
+                    let ours = matches!(held.purpose, Purpose::Message(_));
+                    !ours && held.envelope.header().expires_at < *before
                 });
             }
         }
@@ -164,14 +175,37 @@ impl Oracle {
         after: Option<EnvelopeId>,
         limit: usize,
     ) -> Vec<EnvelopeId> {
+        let ours =
+            |held: &HeldEnvelope| held.purpose != Purpose::Carried && held.contact == *contact;
+        self.not_handed_to(contact, after, limit, ours)
+    }
+
+    /// Held envelopes after one of them that a peer has not, as far as they are
+    /// wanted.
+    fn not_handed_to(
+        &self,
+        peer: &IdentityKey,
+        after: Option<EnvelopeId>,
+        limit: usize,
+        wanted: impl Fn(&HeldEnvelope) -> bool,
+    ) -> Vec<EnvelopeId> {
         let ids = self.envelopes.iter().map(|held| held.envelope.id());
         let start = after.and_then(|after| ids.clone().position(|id| id == after));
         let rest = self.envelopes.iter().skip(start.map_or(0, |at| at + 1));
-        rest.filter(|held| held.contact == *contact)
+        rest.filter(|held| wanted(held))
             .map(|held| held.envelope.id())
-            .filter(|id| !self.handed.contains(&(*contact, *id)))
+            .filter(|id| !self.handed.contains(&(*peer, *id)))
             .take(limit)
             .collect()
+    }
+
+    fn carried(&self, giver: &IdentityKey) -> Option<Carried> {
+        let of_giver =
+            |held: &&HeldEnvelope| held.purpose == Purpose::Carried && held.contact == *giver;
+        let held = self.envelopes.iter().filter(of_giver);
+        let bytes = held.clone().map(|held| held.envelope.as_bytes().len() as u64).sum();
+        let envelopes = held.count() as u64;
+        (envelopes > 0).then_some(Carried { giver: *giver, envelopes, bytes })
     }
 
     /// What a person sees, newest first.
@@ -199,8 +233,27 @@ impl Oracle {
         for id in (0..ENVELOPES).map(|n| envelope(n).id()) {
             let held = self.envelopes.iter().find(|held| held.envelope.id() == id);
             assert_eq!(store.envelope(&id).expect("envelope"), held.cloned());
+            assert_eq!(store.holds(&id).expect("holds"), held.is_some());
             assert_eq!(store.seen(&id).expect("seen"), self.seen.contains_key(&id));
+            let key = self.seen.get(&id).and_then(|(_, key)| key.clone());
+            assert_eq!(store.purge_key(&id).expect("purge key"), key);
+            let mut peers = store.handed_to(&id).expect("handed to");
+            peers.sort_unstable();
+            let handed = self.handed.iter().filter(|(_, of)| *of == id).map(|(who, _)| *who);
+            assert_eq!(peers, handed.collect::<Vec<_>>());
         }
+        for n in 0..ENVELOPES {
+            let (id, key) = (envelope(n).id(), purge_key(n));
+            let held = self.envelopes.iter().any(|held| held.envelope.id() == id);
+            let found = store.purged_by(&purge_hash(&key)).expect("purged by");
+            assert_eq!(found, if held { vec![id] } else { vec![] });
+        }
+        let mut carried = store.carried().expect("carried");
+        carried.sort_unstable_by_key(|carried| carried.giver);
+        let mut known_carried: Vec<_> =
+            (0..PEOPLE).filter_map(|n| self.carried(&person(n))).collect();
+        known_carried.sort_unstable_by_key(|carried| carried.giver);
+        assert_eq!(carried, known_carried);
         for identity in (0..PEOPLE).map(person) {
             let waiting: Vec<_> = self
                 .all_outgoing()
@@ -213,6 +266,19 @@ impl Oracle {
                 assert_eq!(
                     store.pending_for(&identity, after, limit).expect("pending"),
                     self.pending(&identity, after, limit),
+                );
+                let spreads = |held: &HeldEnvelope| held.ttl > 0 && held.contact != identity;
+                assert_eq!(
+                    store.to_spread(&identity, after, limit).expect("to spread"),
+                    self.not_handed_to(&identity, after, limit, spreads),
+                );
+                let mailbox = envelope(u8::try_from(limit).expect("small")).header().mailbox;
+                let carried = |held: &HeldEnvelope| {
+                    held.purpose == Purpose::Carried && held.envelope.header().mailbox == mailbox
+                };
+                assert_eq!(
+                    store.carried_for(&mailbox, &identity, after, limit).expect("carried for"),
+                    self.not_handed_to(&identity, after, limit, carried),
                 );
             }
         }

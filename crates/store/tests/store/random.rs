@@ -9,7 +9,7 @@ use tortalk_model::{ChainId, EnvelopeId, MessageId, SignedHash, StoreId, UnixMil
 use tortalk_seal::{Body, BodyType, ReceiptEntry, ReceiptKind, ResendRequest};
 
 use crate::oracle::Oracle;
-use crate::world::{HOUR, World, envelope, held, message_id, outgoing, person};
+use crate::world::{HOUR, World, carried, envelope, held, message_id, outgoing, person, purge_key};
 
 pub(crate) const PEOPLE: u8 = 3;
 pub(crate) const MESSAGES: u8 = 6;
@@ -54,14 +54,20 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn envelope_step() -> impl Strategy<Value = Step> {
-    let write = (0..7, 0..2u8, 0..3u8, time()).prop_map(|(kind, n, e, time)| {
+    let write = (0..10, 0..2u8, 0..3u8, time()).prop_map(|(kind, n, e, time)| {
         let (peer, envelope_id) = (person(n), envelope(e).id());
         match kind {
             0 | 1 => Write::PutEnvelope(Box::new(held(e, n, Purpose::Receipt))),
             2 => Write::HandedOver { peer, envelope_id },
             3 => Write::HandOverAgain { peer, envelope_id },
             4 => Write::ForgetHandedOver { peer },
-            5 => Write::Seen { envelope_id, until: time },
+            5 => Write::Seen { envelope_id, until: time, purge_key: None },
+            6 => {
+                let purge_key = Some(purge_key(e));
+                Write::Seen { envelope_id, until: time, purge_key }
+            }
+            7 | 8 => Write::PutEnvelope(Box::new(carried(e, n))),
+            9 => Write::SetTtl { envelope_id, ttl: u8::try_from(time.0 % 3).unwrap_or(0) },
             _ if time.0 % 3 == 0 => Write::DropEnvelope(envelope_id),
             _ => Write::Expire { before: time },
         }
@@ -132,8 +138,12 @@ fn write() -> impl Strategy<Value = Write> {
         1 => (id(), receipt_kind(), time())
             .prop_map(|(message_id, kind, at)| Write::ReceiptMade { message_id, kind, at }),
         1 => id().prop_map(Write::MarkRead),
-        1 => (envelope_id(), time())
-            .prop_map(|(envelope_id, until)| Write::Seen { envelope_id, until }),
+        1 => (envelope_id(), time(), any::<bool>()).prop_map(|(envelope_id, until, known)| {
+            let purge_key = known.then(|| purge_key(9));
+            Write::Seen { envelope_id, until, purge_key }
+        }),
+        2 => (envelope_id(), 0..3u8)
+            .prop_map(|(envelope_id, ttl)| Write::SetTtl { envelope_id, ttl }),
         1 => time().prop_map(|before| Write::Expire { before }),
     ]
 }
@@ -225,12 +235,18 @@ fn body() -> impl Strategy<Value = Body> {
 }
 
 fn an_envelope() -> impl Strategy<Value = HeldEnvelope> {
-    (0..ENVELOPES, 0..PEOPLE, prop::option::of(id()), any::<u8>()).prop_map(
-        |(n, to, message, ttl)| {
-            let purpose = message.map_or(Purpose::Receipt, Purpose::Message);
-            HeldEnvelope { ttl, ..held(n, to, purpose) }
-        },
-    )
+    let purpose = prop_oneof![
+        2 => id().prop_map(Purpose::Message),
+        1 => Just(Purpose::Receipt),
+        2 => Just(Purpose::Carried),
+    ];
+    (0..ENVELOPES, 0..PEOPLE, purpose, 0..4u8).prop_map(|(n, to, purpose, ttl)| {
+        let own = HeldEnvelope { ttl, ..held(n, to, purpose) };
+        match purpose {
+            Purpose::Carried => HeldEnvelope { ttl, ..carried(n, to) },
+            _ => own,
+        }
+    })
 }
 
 fn evidence() -> impl Strategy<Value = Evidence> {

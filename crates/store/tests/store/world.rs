@@ -141,6 +141,11 @@ pub(crate) fn purge_key(n: u8) -> PurgeKey {
     PurgeKey::from_bytes(bytes32("purge", n))
 }
 
+/// An envelope that this person gave us to carry.
+pub(crate) fn carried(n: u8, giver: u8) -> HeldEnvelope {
+    HeldEnvelope { purge_key: None, ..held(n, giver, Purpose::Carried) }
+}
+
 pub(crate) fn held(n: u8, to: u8, purpose: Purpose) -> HeldEnvelope {
     HeldEnvelope {
         envelope: envelope(n),
@@ -148,6 +153,6 @@ pub(crate) fn held(n: u8, to: u8, purpose: Purpose) -> HeldEnvelope {
         purpose,
         ttl: 2,
         stamp: vec![n; 16],
-        purge_key: purge_key(n),
+        purge_key: Some(purge_key(n)),
     }
 }
