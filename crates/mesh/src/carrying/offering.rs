@@ -201,6 +201,7 @@ impl Mesh {
                 continue;
             }
             let Some(held) = step.store.envelope(&envelope_id)? else { continue };
+            // req: CAR-36
             shuffle(&mut links, &mut *self.entropy);
             for id in links {
                 if !self.may_spread(&held, id, step.now.mono) {

@@ -2,6 +2,7 @@
 //! virtual time, and a puppet peer that breaks one rule at a time.
 
 mod cards;
+mod carrying;
 mod claims;
 mod clocks;
 mod convergence;
@@ -13,6 +14,7 @@ mod handover;
 mod order;
 mod person;
 mod puppet;
+mod purging;
 mod rotation;
 mod sealing;
 mod strangers;

@@ -6,10 +6,10 @@ use tempfile::TempDir;
 use tortalk_keys::{IdentitySecret, MailboxSecret};
 use tortalk_mesh::{
     Answer, Command, CommandError, Dial, Event, Input, Keyring, LinkAction, Mesh, MeshConfig,
-    Outcome, Ready, RequestId, SealingKey, Visibility,
+    Outcome, Ready, RequestId, SealingKey, Visibility, Write,
 };
 use tortalk_model::entropy::Entropy;
-use tortalk_model::{DeviceId, IdentityKey, InstanceId, Now, UnixMillis};
+use tortalk_model::{DeviceId, EnvelopeId, IdentityKey, InstanceId, Now, UnixMillis};
 use tortalk_seal::SealingSecret;
 use tortalk_store::Store;
 use tortalk_store::vault::ProfileKey;
@@ -38,6 +38,7 @@ pub(crate) struct Person {
     seed: u64,
     starts: u64,
     requests: u64,
+    ledger: claims::Ledger,
     dir: TempDir,
 }
 
@@ -102,6 +103,7 @@ impl Person {
             seed,
             starts: 0,
             requests: 0,
+            ledger: claims::Ledger::default(),
             dir,
         }
     }
@@ -163,6 +165,7 @@ impl Person {
     /// The machine is thrown away and built anew from the open store.
     pub(crate) fn rebuild(&mut self) {
         self.starts += 1;
+        self.ledger = claims::Ledger::default();
         self.mesh = machine(&self.keyring, &self.config, self.seed, self.starts, &self.store);
     }
 
@@ -172,11 +175,19 @@ impl Person {
         let path = self.dir.path().join("store.sqlite");
         let entropy = Box::new(Seeded::new(self.seed ^ self.starts << 48));
         self.store = Store::open(&path, self.key.clone(), entropy).expect("its own store");
+        self.ledger = claims::Ledger::default();
         // Each start is an instance of its own.
         self.instance_id =
             InstanceId::from_bytes(Seeded::new(self.seed ^ self.starts << 24).bytes());
         self.config.instance_id = self.instance_id;
         self.mesh = machine(&self.keyring, &self.config, self.seed, self.starts, &self.store);
+    }
+
+    /// The disk forgets an envelope, as that of a liar does.
+    pub(crate) fn forget_envelope(&mut self, id: &EnvelopeId) {
+        self.store.begin().expect("a transaction");
+        self.store.apply(&[Write::DropEnvelope(*id)]).expect("a writable store");
+        self.store.commit().expect("a commit");
     }
 
     /// Deals with a batch of inputs in one transaction, and returns what is to be
@@ -187,14 +198,17 @@ impl Person {
         self.store.begin().expect("a transaction");
         let mut all = Ready::default();
         for input in inputs {
+            self.ledger.told(&input);
             let ready = self.mesh.handle(input, now, &self.store).expect("a readable store");
             self.store.apply(&ready.writes).expect("a writable store");
             claims::hold(&ready, &self.store);
+            self.ledger.hold(&ready, &self.store, now.mono);
             all.merge(ready);
         }
         let ready = self.mesh.settle(now, &self.store).expect("a readable store");
         self.store.apply(&ready.writes).expect("a writable store");
         claims::hold(&ready, &self.store);
+        self.ledger.hold(&ready, &self.store, now.mono);
         all.merge(ready);
         if core::mem::take(&mut self.fails_next) {
             // Nothing leaves, and what was made ready goes with the machine.

@@ -65,14 +65,15 @@ fn a_peer_that_brings_rubbish_again_and_again_is_left() {
 #[test]
 fn an_envelope_for_another_mailbox_is_refused() {
     let mut puppet = Puppet::new(1);
-    let (mut stage, link) = Stage::with_contact(&puppet);
+    let (mut stage, contact_link) = Stage::with_contact(&puppet);
+    let (link, _) = stage.link(&Puppet::new(2), Role::Responder);
     let message = puppet.text(&stage.person, "hello");
     let good = puppet.seal(&stage.person, &message);
     let header = EnvelopeHeader { mailbox: puppet.contact.public(), ..good.header().clone() };
     let other = Envelope::build(&header, good.sealed()).expect("well-formed");
     let ack = stage.hand_over(link, other.as_bytes());
     assert_eq!(ack.result, refused(RefusalReason::NotForMe));
-    assert_eq!(stage.hand_over(link, good.as_bytes()).result, AckResult::Stored);
+    assert_eq!(stage.hand_over(contact_link, good.as_bytes()).result, AckResult::Stored);
 }
 
 // req: GSP-25, GSP-33

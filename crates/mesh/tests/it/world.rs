@@ -80,6 +80,17 @@ impl World {
         }
     }
 
+    /// Two people add each other by their cards, without ever being linked.
+    pub(crate) fn introduce(&mut self, a: usize, b: usize) {
+        use tortalk_mesh::Read;
+        for (me, other) in [(a, b), (b, a)] {
+            let cards = self.people[other].store.own_cards().expect("readable");
+            let (_, card) = cards.expect("cards are made at the start");
+            let name = format!("person {other}");
+            self.command(me, Command::ImportCard { card, name }).expect("a good card");
+        }
+    }
+
     /// Opens a connection that `from` dials.
     pub(crate) fn connect(&mut self, from: usize, to: usize) -> u64 {
         let id = self.next_cable;
