@@ -5,6 +5,7 @@
 //! and fails when a promise is broken or a limit is missed.
 
 mod child;
+mod crashes;
 mod discovery;
 mod disk;
 mod kill;
@@ -33,6 +34,8 @@ pub(crate) enum Show {
     Discovery(discovery::Options),
     /// A completed sync between every write and every promise, under strace
     Syncs(syncs::Options),
+    /// The power goes off at every moment: every store opens, whole, with all that was promised
+    Crashes(crashes::Options),
 }
 
 #[derive(Args, Clone)]
@@ -51,6 +54,7 @@ pub(crate) fn run(show: &Show) -> Result<ExitCode, Problem> {
         Show::Latency(options) => latency::run(options)?,
         Show::Discovery(options) => discovery::run(options)?,
         Show::Syncs(options) => syncs::run(options)?,
+        Show::Crashes(options) => crashes::run(options)?,
     };
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
