@@ -92,6 +92,11 @@ impl Subject for Relay {
             diary.commit(&mut open, |open| group(&mut open.writer, k), content)?;
             ascending(&mut open.reader, &mut given)?;
         }
+        let totals = open.reader.totals().map_err(said)?;
+        // Otherwise the work does not show what it is for.
+        if totals.first_seq <= 1 || totals.bytes == 0 || totals.mailboxes < u64::from(OWNERS) {
+            return Err(format!("no mailbox was forgotten and came back: {totals:?}"));
+        }
         Ok(())
     }
 

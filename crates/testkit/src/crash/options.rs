@@ -33,8 +33,8 @@ pub(crate) enum Mode {
 /// How much is swept.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
-    /// Of how many cuts one is swept with all choices. The others are swept with
-    /// all of the writes before them there, none, or the last one torn in two.
+    /// Of how many cuts one is swept with all choices. At the others all operations
+    /// since the last sync are there, or none, or the last one is torn in two.
     pub(crate) every: usize,
     /// Random choices at such a cut.
     pub(crate) subsets: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { every: 1, subsets: 8, seed: 1, only: None, keep: None, sabotage: None }
+        Self { every: 4, subsets: 8, seed: 1, only: None, keep: None, sabotage: None }
     }
 }
 

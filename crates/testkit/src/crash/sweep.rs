@@ -30,6 +30,7 @@ const COMMITS_MIN: u64 = 10;
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     name: &'static str,
+    seed: u64,
     commits: u64,
     operations: usize,
     syncs: usize,
@@ -66,23 +67,24 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:<6} {:>4} commits {:>5} operations {:>4} syncs {:>5} cuts {:>7} images \
-             {:>6} opened {:>6} torn {:>7} reordered {:>6} failures",
-            self.name,
-            self.commits,
-            self.operations,
-            self.syncs,
-            self.cuts,
-            self.images,
-            self.opened,
-            self.torn,
-            self.reordered,
-            self.failures.len()
-        )?;
+        let columns = [
+            ("commits", self.commits as usize),
+            ("operations", self.operations),
+            ("syncs", self.syncs),
+            ("cuts", self.cuts),
+            ("images", self.images),
+            ("opened", self.opened),
+            ("torn", self.torn),
+            ("reordered", self.reordered),
+            ("failures", self.failures.len()),
+        ];
+        write!(f, "{:<6}", "store")?;
+        columns.iter().try_for_each(|(name, _)| write!(f, " {name:>10}"))?;
+        write!(f, "\n{:<6}", self.name)?;
+        columns.iter().try_for_each(|(_, count)| write!(f, " {count:>10}"))?;
         for Failure { cut, choice, what } in self.failures.iter().take(TOLD_MAX) {
-            write!(f, "\n  --store {} --only {cut}/{choice}: {what}", self.name)?;
+            write!(f, "\n  --store {} --seed {}", self.name, self.seed)?;
+            write!(f, " --only {cut}/{choice}: {what}")?;
         }
         if self.failures.len() > TOLD_MAX {
             write!(f, "\n  and {} more", self.failures.len() - TOLD_MAX)?;
@@ -185,6 +187,7 @@ pub(crate) fn run<S: Subject>(log: &Log, options: &Options) -> Result<Summary, P
     let run = Run::of(log)?;
     let mut summary = Summary {
         name: S::NAME,
+        seed: options.seed,
         commits: run.contents.len() as u64 - 1,
         operations: run.ops.len(),
         syncs: run.ops.iter().filter(|op| matches!(op, Op::Sync { .. } | Op::SyncFolder)).count(),

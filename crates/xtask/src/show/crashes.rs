@@ -19,25 +19,22 @@ pub(crate) struct Options {
     /// Whose store
     #[arg(long, value_enum, default_value = "both")]
     store: Which,
-    /// Of how many cuts one is looked at with every choice of what was lost; the
+    /// Look at every N-th moment with every choice of what was lost, and at the
     /// others with three
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 4)]
     every: usize,
-    /// Random choices at such a cut
+    /// Random choices at each of the former
     #[arg(long, value_name = "N", default_value_t = 8)]
     subsets: u64,
     /// What these depend on
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// One image alone, as a failure names it: `812/without-3`
+    /// One moment and choice alone, as a failure names it: `812/without-3`
     #[arg(long, value_name = "CUT/CHOICE")]
     only: Option<String>,
-    /// Lay that image into this new folder, to look at
+    /// Lay what was left then into this new folder, to look at
     #[arg(long, value_name = "FOLDER", requires = "only")]
     keep: Option<String>,
-    /// Build without optimisation, as the tests are built: slower, but built already
-    #[arg(long)]
-    unoptimised: bool,
     /// Break a promise on purpose; the command must then fail
     #[arg(long, value_enum, value_name = "HOW")]
     sabotage: Option<Sabotage>,
@@ -72,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Problem> {
         }
         let start = Instant::now();
         let found = sweep(options, package, example)?;
-        println!("       {} s", start.elapsed().as_secs());
+        println!("{} s\n", start.elapsed().as_secs());
         // Of two broken stores both have to be found.
         holds = Some(match (holds, options.sabotage) {
             (Some(before), Some(_)) => before | found,
@@ -87,11 +84,8 @@ pub(crate) fn run(options: &Options) -> Result<bool, Problem> {
 fn sweep(options: &Options, package: &str, example: &str) -> Result<bool, Problem> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(repo::root()?);
-    cargo.args(["run", "--quiet", "--locked", "--package", package, "--example", example]);
-    if !options.unoptimised {
-        cargo.arg("--release");
-    }
-    cargo.arg("--");
+    cargo.args(["run", "--quiet", "--release", "--locked"]);
+    cargo.args(["--package", package, "--example", example, "--"]);
     let mut with = |name: &str, value: &str| {
         cargo.args([name, value]);
     };
