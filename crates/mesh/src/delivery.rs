@@ -19,6 +19,8 @@ pub enum DeliveryState {
         /// How many.
         peers: u32,
     },
+    /// A relay of the recipient's has signed that it stored it.
+    AtRelay,
     /// The recipient's signed receipt is here.
     Delivered,
     /// The recipient says that it was read.
@@ -49,6 +51,9 @@ impl DeliveryState {
             Self::NotConfirmed
         } else if message.envelope_id.is_none() {
             Self::WaitingForKey
+        } else if message.evidence.iter().any(|e| matches!(e, Evidence::AtRelay { .. })) {
+            // req: DLV-15
+            Self::AtRelay
         } else if peers > 0 {
             Self::Handed { peers: u32::try_from(peers).unwrap_or(u32::MAX) }
         } else {
@@ -67,6 +72,7 @@ impl DeliveryState {
             Self::Queued => "queued",
             Self::WaitingForKey => "waiting for key",
             Self::Handed { .. } => "handed",
+            Self::AtRelay => "at relay",
             Self::Delivered => "delivered",
             Self::Read => "read",
             Self::NotConfirmed => "not confirmed",

@@ -26,6 +26,7 @@
 //! - `retry`: what is done until there is a receipt; `clocks`: by whose time
 //! - `links`, `admission`: who is connected, hello, policy, duplicates
 //! - [`discovery`], `hints`: when to send beacons and whom to dial
+//! - [`relay`], [`relaying`]: what passes to and from relays, and what is wanted there
 //! - [`delivery`]: the state of a message as its evidence allows it
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -49,6 +50,7 @@ pub mod ready;
 mod receipts;
 mod receiving;
 pub mod relay;
+pub mod relaying;
 mod retry;
 mod sending;
 pub mod write;
@@ -62,5 +64,6 @@ pub use read::{Carried, Read};
 pub use ready::{Answer, CommandError, Dial, Event, LinkAction, Outcome, Ready};
 pub use relay::{RelayAction, RelayInput};
 pub use write::{
-    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Standing, Write,
+    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, RegisteredMailbox,
+    Standing, Write,
 };

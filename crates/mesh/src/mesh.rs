@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tortalk_keys::relay::RelayAddress;
 use tortalk_model::entropy::Entropy;
 use tortalk_model::limits::STRANGERS_OPENS_PER_S;
 use tortalk_model::{IdentityKey, InstanceId, MessageId, MonoMillis, Now, UnixMillis};
@@ -20,6 +21,7 @@ use crate::own_cards::OwnCards;
 use crate::read::Read;
 use crate::ready::{Answer, CommandError, Outcome, Ready};
 use crate::receipts::Receipts;
+use crate::relaying::Relays;
 use crate::write::Write;
 
 /// The machine is woken at least this often, so that a wall clock that jumps is
@@ -37,6 +39,8 @@ pub struct MeshConfig {
     pub read_receipts: bool,
     /// This start of this node.
     pub instance_id: InstanceId,
+    /// Where our mailboxes are kept, the best first; those beyond four are not used.
+    pub relays: Vec<RelayAddress>,
 }
 
 /// The protocol machine of one node.
@@ -58,6 +62,7 @@ pub struct Mesh {
     pub(crate) next_due: Option<UnixMillis>,
     pub(crate) next_tick: MonoMillis,
     pub(crate) next_expiry: MonoMillis,
+    pub(crate) relays: Relays,
 }
 
 /// One input being dealt with: the moment, the store, and what it leads to.
@@ -80,6 +85,7 @@ impl Mesh {
     ) -> Result<Self, R::Error> {
         let contacts = store.contacts()?.into_iter().map(Known::load).collect();
         let own_cards = OwnCards::load(store.own_cards()?);
+        let relays = Relays::load(&config.relays, store.own_relays()?);
         Ok(Self {
             keyring,
             config,
@@ -97,6 +103,7 @@ impl Mesh {
             next_due: store.next_due()?,
             next_tick: MonoMillis(0),
             next_expiry: MonoMillis(0),
+            relays,
         })
     }
 
@@ -127,10 +134,14 @@ impl Mesh {
             Input::Neighbour { address } => self.neighbour(&mut step, address),
             Input::Dialled { address, reached } => self.dialled(&step, address, reached),
             Input::AddressUp => self.address_up(&step),
-            Input::Relay(_) => {}
-            Input::KeyringChanged(keyring) => self.keyring_changed(&mut step, keyring),
+            Input::Relay(input) => self.relay_input(&mut step, input)?,
+            Input::KeyringChanged(keyring) => {
+                self.keyring_changed(&mut step, keyring);
+                self.open_what_was_kept(&mut step)?;
+            }
             Input::Command(request, command) => self.command(&mut step, request, command)?,
         }
+        self.follow_writes(&mut step)?;
         Ok(step.ready)
     }
 
@@ -149,6 +160,8 @@ impl Mesh {
         self.hand_over_backlogs(&mut step)?;
         self.make_receipts(&mut step);
         self.spread(&mut step)?;
+        self.follow_writes(&mut step)?;
+        self.serve_relays(&mut step)?;
         self.close_retired_links(&mut step);
         step.ready.beacon = self.config.visibility != Visibility::Nobody
             && self.beacons.due(now.mono, &mut *self.entropy);
@@ -165,7 +178,8 @@ impl Mesh {
         };
         let links = self.links.values().filter_map(Link::deadline).min();
         let links = links.unwrap_or(MonoMillis(u64::MAX));
-        due.min(beacon).min(self.next_tick).min(links).min(self.carrying_deadline())
+        let others = self.carrying_deadline().min(self.relays.deadline(now.mono));
+        due.min(beacon).min(self.next_tick).min(links).min(others)
     }
 
     fn frame<R: Read>(
@@ -203,6 +217,7 @@ impl Mesh {
 
     fn started<R: Read>(&mut self, step: &mut Step<'_, R>) -> Result<(), R::Error> {
         self.refresh_own_cards(step);
+        self.start_relays(step)?;
         self.check_tries(step)
     }
 
@@ -210,6 +225,8 @@ impl Mesh {
         self.next_tick = MonoMillis(step.now.mono.0.saturating_add(TICK_MAX_MS));
         self.wake_links(step.now.mono);
         self.wake_carrying(step);
+        self.refresh_old_cards(step);
+        self.open_within_budget(step)?;
         if step.now.mono >= self.next_expiry {
             self.next_expiry = MonoMillis(step.now.mono.0.saturating_add(3_600_000));
             let before = step.now.wall.saturating_sub(tortalk_model::limits::EXPIRY_TOLERANCE);

@@ -19,14 +19,16 @@ use crate::write::Write;
 /// The newest own cards; both bear the same sequence.
 #[derive(Default)]
 pub(crate) struct OwnCards {
-    cards: Option<(Card, Card)>,
+    pub(crate) cards: Option<(Card, Card)>,
+    /// The largest sequence of ours that others have seen and we may not have.
+    pub(crate) floor: u64,
 }
 
 impl OwnCards {
     pub(crate) fn load(stored: Option<(Vec<u8>, Vec<u8>)>) -> Self {
         let parse = |bytes: Vec<u8>| Card::parse(&bytes).ok();
         let cards = stored.and_then(|(intro, contact)| Some((parse(intro)?, parse(contact)?)));
-        Self { cards }
+        Self { cards, floor: 0 }
     }
 
     pub(crate) fn seq(&self) -> u64 {
@@ -63,12 +65,19 @@ impl Mesh {
     /// Signs new cards when what they say has changed.
     pub(crate) fn refresh_own_cards<R: Read>(&mut self, step: &mut Step<'_, R>) {
         let unchanged =
-            self.own_cards.cards.as_ref().is_some_and(|(_, card)| self.is_said_by(card));
-        if unchanged {
-            return;
+            self.own_cards.cards.as_ref().is_some_and(|(_, card)| {
+                self.is_said_by(card) && card.seq() >= self.own_cards.floor
+            });
+        if !unchanged {
+            self.renew_own_cards(step);
         }
+    }
+
+    /// Signs new cards with a larger sequence.
+    pub(crate) fn renew_own_cards<R: Read>(&mut self, step: &mut Step<'_, R>) {
         // req: IDN-44
         let last = self.own_cards.cards.as_ref().map(|(_, contact)| contact.seq());
+        let last = last.max(Some(self.own_cards.floor).filter(|&floor| floor > 0));
         let seq = card::next_seq(last, step.now.wall);
         let (Some(intro), Some(contact)) =
             (self.sign_card(CardKind::Intro, seq), self.sign_card(CardKind::Contact, seq))
@@ -83,6 +92,7 @@ impl Mesh {
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             self.send_own_card(step, id, 0);
         }
+        self.relays.look_again();
     }
 
     /// Whether our card for contacts says what a new one would.
@@ -97,7 +107,9 @@ impl Mesh {
             && card.intro_mailbox() == keys.intro_mailbox.public()
             && card.contact_mailbox() == Some(keys.contact_mailbox.public())
             && card.contact().is_some_and(|part| {
-                part.deposit_key == keys.deposit_key && part.read_key == keys.contact_read_key
+                part.deposit_key == keys.deposit_key
+                    && part.read_key == keys.contact_read_key
+                    && part.relays == self.relays_for_card()
             })
     }
 
@@ -119,7 +131,7 @@ impl Mesh {
                 CardKind::Contact => Some(ContactPart {
                     deposit_key: keys.deposit_key,
                     read_key: keys.contact_read_key,
-                    relays: Vec::new(),
+                    relays: self.relays_for_card(),
                     onion: None,
                 }),
             },

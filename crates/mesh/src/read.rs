@@ -1,10 +1,10 @@
 //! What the machine asks the store.
 
 use tortalk_model::{
-    EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeHash, PurgeKey, UnixMillis,
+    Envelope, EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeHash, PurgeKey, UnixMillis,
 };
 
-use crate::write::{Contact, HeldEnvelope, IncomingMessage, OutgoingMessage};
+use crate::write::{Contact, HeldEnvelope, IncomingMessage, OutgoingMessage, RegisteredMailbox};
 
 /// What is carried of one giver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,4 +148,22 @@ pub trait Read {
     /// # Errors
     /// When the store cannot be read.
     fn incoming(&self, id: &MessageId) -> Result<Option<IncomingMessage>, Self::Error>;
+
+    /// Where our mailboxes are registered.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn own_relays(&self) -> Result<Vec<RegisteredMailbox>, Self::Error>;
+
+    /// Envelopes for us that could not be opened, in the order in which they came.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn unopened(&self) -> Result<Vec<EnvelopeId>, Self::Error>;
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn unopened_envelope(&self, id: &EnvelopeId) -> Result<Option<Envelope>, Self::Error>;
 }

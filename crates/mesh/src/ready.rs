@@ -3,12 +3,12 @@
 use core::net::SocketAddr;
 
 use tortalk_keys::name::NameError;
-use tortalk_model::{IdentityKey, MessageId, UnixMillis};
+use tortalk_model::{IdentityKey, MessageId, RelayKey, UnixMillis};
 use tortalk_wire::{ByeReason, Frame};
 
 use crate::delivery::DeliveryState;
 use crate::input::{LinkId, RequestId};
-use crate::relay::RelayAction;
+use crate::relay::{RelayAction, RelayDown};
 use crate::write::{Contact, IncomingMessage, Write};
 
 /// Everything that one input leads to.
@@ -185,6 +185,25 @@ pub enum Event {
         /// Who said so.
         contact: IdentityKey,
         /// Their clock minus ours, in milliseconds.
+        offset_ms: i64,
+    },
+    /// A relay is connected and has proved its key.
+    RelayUp {
+        /// Which.
+        relay: RelayKey,
+    },
+    /// A relay is not to be had; the driver goes on trying.
+    RelayDown {
+        /// Which.
+        relay: RelayKey,
+        /// Why.
+        why: RelayDown,
+    },
+    /// A relay refused an envelope of ours because its clock and ours differ.
+    RelayClockDiffers {
+        /// Which.
+        relay: RelayKey,
+        /// Its clock minus ours, in milliseconds.
         offset_ms: i64,
     },
 }

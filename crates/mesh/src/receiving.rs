@@ -163,7 +163,7 @@ impl Mesh {
         }
     }
 
-    fn open(&self, envelope: &Envelope) -> Result<OpenedMessage, OpenError> {
+    pub(crate) fn open(&self, envelope: &Envelope) -> Result<OpenedMessage, OpenError> {
         let secret = self.keyring.sealing_secret(envelope.header().key_id);
         open(envelope, secret.ok_or(OpenError::OtherKey)?, &self.me())
     }
@@ -174,7 +174,7 @@ impl Mesh {
         link_allows && self.strangers_opens.take(now)
     }
 
-    fn deliver<R: Read>(
+    pub(crate) fn deliver<R: Read>(
         &mut self,
         step: &mut Step<'_, R>,
         opened: &OpenedMessage,

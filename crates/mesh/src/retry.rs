@@ -240,6 +240,10 @@ impl Mesh {
     }
 }
 
-fn is_acknowledged(message: &OutgoingMessage) -> bool {
-    message.evidence.iter().any(|evidence| matches!(evidence, Evidence::Handed { .. }))
+/// Whether somebody has said that they stored it: a peer, or a relay.
+pub(crate) fn is_acknowledged(message: &OutgoingMessage) -> bool {
+    let stored = |evidence: &Evidence| {
+        matches!(evidence, Evidence::Handed { .. } | Evidence::AtRelay { .. })
+    };
+    message.evidence.iter().any(stored)
 }

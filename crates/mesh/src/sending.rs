@@ -84,7 +84,7 @@ impl Mesh {
     }
 
     /// As above; with `clock` the expiry is for somebody else's clock.
-    fn seal_by<R: Read>(
+    pub(crate) fn seal_by<R: Read>(
         &mut self,
         step: &Step<'_, R>,
         to: &IdentityKey,

@@ -2,7 +2,8 @@
 
 use tortalk_model::envelope::Envelope;
 use tortalk_model::{
-    ChainId, EnvelopeId, IdentityKey, MessageId, PurgeKey, SignedHash, StoreId, UnixMillis,
+    ChainId, EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeKey, RelayKey, SignedHash,
+    StoreId, UnixMillis,
 };
 use tortalk_seal::{Body, ReceiptKind};
 
@@ -97,13 +98,34 @@ pub enum Write {
     },
     /// The user has seen this incoming message.
     MarkRead(MessageId),
-    /// Forget what has expired: seen envelopes, and held receipts and carried
-    /// envelopes past this time. An envelope that holds a message of ours stays
-    /// until the message is sealed again or done with.
+    /// Forget what has expired: seen envelopes, held receipts, carried envelopes and
+    /// what could not be opened, past this time. An envelope that holds a message of
+    /// ours stays until the message is sealed again or done with.
     Expire {
         /// By our clock, tolerance already taken off.
         before: UnixMillis,
     },
+    /// Where our mailboxes are registered, all of it.
+    PutOwnRelays(Vec<RegisteredMailbox>),
+    /// Keep an envelope for us that cannot be opened yet. One that is kept already
+    /// stays as it is.
+    PutUnopened {
+        /// What came.
+        envelope: Box<Envelope>,
+        /// An [`Write::Expire`] past this forgets it; by our clock.
+        until: UnixMillis,
+    },
+    /// Such an envelope was opened, or has no place any more.
+    DropUnopened(EnvelopeId),
+}
+
+/// A mailbox of ours that a relay has registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RegisteredMailbox {
+    /// The relay.
+    pub relay: RelayKey,
+    /// The mailbox.
+    pub mailbox: MailboxKey,
 }
 
 /// How we stand with somebody.
@@ -194,6 +216,18 @@ pub enum Evidence {
     GaveUp {
         /// By our clock.
         at: UnixMillis,
+    },
+    /// A relay of the recipient's signed that it stored an envelope with the
+    /// message.
+    AtRelay {
+        /// Which relay.
+        relay: RelayKey,
+        /// When its word came, by our clock.
+        at: UnixMillis,
+        /// Until when it keeps the envelope at most, by its clock.
+        store_until: UnixMillis,
+        /// What [`crate::relaying::StorageProof`] reads: its signed word, whole.
+        proof: Vec<u8>,
     },
 }
 

@@ -214,6 +214,7 @@ impl Parts {
             visibility: visibility(settings),
             read_receipts: settings.messages.read_receipts,
             instance_id,
+            relays: Vec::new(),
         };
         let keyring = profile.keyring(store_id);
         let (to_engine, inputs) = mpsc::channel(INPUTS_WAITING_MAX);

@@ -13,6 +13,7 @@
 #![deny(missing_docs)]
 
 mod body;
+pub mod card_drop;
 mod hpke;
 mod key;
 mod opening;

@@ -8,7 +8,7 @@
 
 -- What exists once.
 CREATE TABLE meta (
-    name   TEXT PRIMARY KEY,  -- 'store' or 'cards': which thing this is
+    name   TEXT PRIMARY KEY,  -- 'store', 'cards' or 'relays': which thing this is
     sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -103,3 +103,13 @@ CREATE TABLE seen (
     sealed      BLOB               -- the key that purges it, where it is known
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX seen_until ON seen (until);
+
+-- Envelopes for us that were fetched from a relay and cannot be opened yet, in the
+-- order in which they came.
+CREATE TABLE unopened (
+    id          INTEGER PRIMARY KEY,
+    envelope_id BLOB NOT NULL UNIQUE,  -- as in `envelope`
+    forget_at   INTEGER NOT NULL,      -- when waiting ends
+    sealed      BLOB NOT NULL
+) STRICT;
+CREATE INDEX unopened_expiry ON unopened (forget_at);

@@ -3,18 +3,19 @@
 use tortalk_mesh::{
     Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Write,
 };
-use tortalk_model::{EnvelopeId, IdentityKey, MessageId, PurgeKey, UnixMillis};
+use tortalk_model::{Envelope, EnvelopeId, IdentityKey, MessageId, PurgeKey, UnixMillis};
 use tortalk_seal::Body;
 
 use crate::cell::{Place, Table};
 use crate::error::StoreError;
 use crate::messages::{
     Direction, EnvelopeColumns, incoming_place, message_place, outgoing_place, seen_place,
+    unopened_place,
 };
 use crate::reads::column_of_limit;
 use crate::rows::{self, IncomingState, OutgoingState};
 use crate::search::Entry;
-use crate::store::{CARDS, Store};
+use crate::store::{CARDS, RELAYS, Store};
 
 impl Store {
     /// Applies writes, in order, to the open transaction.
@@ -63,6 +64,9 @@ impl Store {
                 self.change_incoming(message_id, |state| state.read = true)
             }
             Write::Expire { before } => self.expire(*before),
+            Write::PutOwnRelays(relays) => self.put_meta(RELAYS, &rows::own_relays(relays)?),
+            Write::PutUnopened { envelope, until } => self.put_unopened(envelope, *until),
+            Write::DropUnopened(id) => self.drop_unopened(id),
         }
     }
 
@@ -384,6 +388,30 @@ impl Store {
         let before = column_of_time(before);
         self.db.execute("DELETE FROM seen WHERE until < ?1", [before])?;
         self.db.execute("DELETE FROM envelope WHERE forget_at < ?1", [before])?;
+        self.db.execute("DELETE FROM unopened WHERE forget_at < ?1", [before])?;
+        Ok(())
+    }
+
+    /// Keeps an envelope that cannot be opened; one that is there stays as it is.
+    fn put_unopened(&mut self, envelope: &Envelope, until: UnixMillis) -> Result<(), StoreError> {
+        let envelope_id = envelope.id();
+        let known = "SELECT 1 FROM unopened WHERE envelope_id = ?1";
+        if self.db.row(known, [envelope_id.as_bytes()], |_| Ok(()))?.is_some() {
+            return Ok(());
+        }
+        let id = self.db.next_id("SELECT ifnull(max(id), 0) + 1 FROM unopened")?;
+        let forget_at = column_of_time(until);
+        let place = unopened_place(id, &envelope_id, forget_at);
+        let sealed = place.seal(&self.db.key, &mut *self.entropy, &rows::unopened(envelope));
+        self.db.execute(
+            "INSERT INTO unopened (id, envelope_id, forget_at, sealed) VALUES (?1, ?2, ?3, ?4)",
+            (id, envelope_id.as_bytes(), forget_at, sealed),
+        )?;
+        Ok(())
+    }
+
+    fn drop_unopened(&self, id: &EnvelopeId) -> Result<(), StoreError> {
+        self.db.execute("DELETE FROM unopened WHERE envelope_id = ?1", [id.as_bytes()])?;
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ pub(crate) enum Table {
     Evidence,
     Envelope,
     Seen,
+    Unopened,
 }
 
 impl Table {
@@ -34,6 +35,7 @@ impl Table {
             Self::Evidence => "store/evidence",
             Self::Envelope => "store/envelope",
             Self::Seen => "store/seen",
+            Self::Unopened => "store/unopened",
         }
     }
 
@@ -49,6 +51,7 @@ impl Table {
             Self::Evidence => "evidence",
             Self::Envelope => "envelope",
             Self::Seen => "seen",
+            Self::Unopened => "unopened",
         }
     }
 

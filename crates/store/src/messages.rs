@@ -270,3 +270,7 @@ impl EnvelopeColumns {
 pub(crate) fn seen_place(envelope_id: &EnvelopeId) -> Place {
     Place::new(Table::Seen, 0).bytes(envelope_id.as_bytes())
 }
+
+pub(crate) fn unopened_place(row: i64, envelope_id: &EnvelopeId, forget_at: i64) -> Place {
+    Place::new(Table::Unopened, row).bytes(envelope_id.as_bytes()).number(forget_at)
+}

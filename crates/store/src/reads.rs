@@ -1,16 +1,18 @@
 //! What the machine asks.
 
-use tortalk_mesh::{Carried, Contact, HeldEnvelope, IncomingMessage, OutgoingMessage, Read};
+use tortalk_mesh::{
+    Carried, Contact, HeldEnvelope, IncomingMessage, OutgoingMessage, Read, RegisteredMailbox,
+};
 use tortalk_model::{
-    EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeHash, PurgeKey, UnixMillis,
+    Envelope, EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeHash, PurgeKey, UnixMillis,
 };
 
 use crate::apply::column_of_time;
 use crate::cell::{Place, Table};
 use crate::error::StoreError;
-use crate::messages::{Direction, seen_place};
+use crate::messages::{Direction, seen_place, unopened_place};
 use crate::rows;
-use crate::store::{CARDS, Store, meta, meta_place};
+use crate::store::{CARDS, RELAYS, Store, meta, meta_place};
 
 const WAITING: &str = "SELECT message.message_id FROM outgoing
     JOIN message ON message.id = outgoing.message
@@ -181,6 +183,28 @@ impl Read for Store {
     fn incoming(&self, id: &MessageId) -> Result<Option<IncomingMessage>, StoreError> {
         let found = self.db.message(id, Direction::Incoming)?;
         found.map(|row| self.db.incoming_of(&row)).transpose()
+    }
+
+    fn own_relays(&self) -> Result<Vec<RegisteredMailbox>, StoreError> {
+        let Some(sealed) = meta(&self.db, RELAYS)? else { return Ok(Vec::new()) };
+        meta_place(RELAYS).open(&self.db.key, &sealed, rows::read_own_relays)
+    }
+
+    fn unopened(&self) -> Result<Vec<EnvelopeId>, StoreError> {
+        let query = "SELECT envelope_id FROM unopened ORDER BY id";
+        self.db.rows(query, [], |row| row.get(0).map(EnvelopeId::from_bytes))
+    }
+
+    fn unopened_envelope(&self, id: &EnvelopeId) -> Result<Option<Envelope>, StoreError> {
+        let found = self.db.row(
+            "SELECT id, forget_at, sealed FROM unopened WHERE envelope_id = ?1",
+            [id.as_bytes()],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)),
+        )?;
+        let Some((row, forget_at, sealed)) = found else { return Ok(None) };
+        unopened_place(row, id, forget_at)
+            .open(&self.db.key, &sealed, |bytes| rows::read_unopened(id, bytes))
+            .map(Some)
     }
 }
 

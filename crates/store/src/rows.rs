@@ -6,12 +6,13 @@
 //! an unknown number is damage.
 
 use tortalk_mesh::{
-    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Standing,
+    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, RegisteredMailbox,
+    Standing,
 };
 use tortalk_model::bytes::{LayoutError, Reader, Writer};
 use tortalk_model::{
-    ChainId, Envelope, EnvelopeId, IdentityKey, MessageId, PurgeKey, SignedHash, StoreId,
-    UnixMillis,
+    ChainId, Envelope, EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeKey, RelayKey,
+    SignedHash, StoreId, UnixMillis,
 };
 use tortalk_seal::{Body, BodyType, ReceiptKind};
 use zeroize::Zeroizing;
@@ -234,7 +235,8 @@ pub(crate) fn read_incoming_state(bytes: &[u8]) -> Result<IncomingState, NotARow
 }
 
 /// `kind u8 ‖ at u64`, and for kind 1 (handed) `peer 32`, for 2 (delivered) and 3
-/// (read) `proof bytes`, for 4 (cancelled) and 5 (gave up) nothing more.
+/// (read) `proof bytes`, for 4 (cancelled) and 5 (gave up) nothing more, for 6 (at
+/// relay) `relay 32 ‖ store_until u64 ‖ proof bytes`.
 pub(crate) fn evidence(evidence: &Evidence) -> Plaintext {
     let head = |kind: u8, at: &UnixMillis, long| begin(long).u8(kind).u64(at.0);
     finish(match evidence {
@@ -247,6 +249,9 @@ pub(crate) fn evidence(evidence: &Evidence) -> Plaintext {
         }
         Evidence::Cancelled { at } => head(4, at, 0),
         Evidence::GaveUp { at } => head(5, at, 0),
+        Evidence::AtRelay { relay, at, store_until, proof } => {
+            head(6, at, proof.len()).raw(relay.as_bytes()).u64(store_until.0).bytes32(proof)
+        }
     })
 }
 
@@ -263,13 +268,19 @@ pub(crate) fn read_evidence(bytes: &[u8]) -> Result<Evidence, NotARow> {
             },
             4 => Evidence::Cancelled { at },
             5 => Evidence::GaveUp { at },
+            6 => Evidence::AtRelay {
+                relay: RelayKey::from_bytes(reader.array("relay")?),
+                at,
+                store_until: UnixMillis(reader.u64("store_until")?),
+                proof: vec(reader, "proof")?,
+            },
             _ => return Err(NotARow),
         })
     })
 }
 
-/// What makes two pieces of evidence for one message the same: a peer has it
-/// once, a receipt of a kind, a cancellation and a giving up count once.
+/// What makes two pieces of evidence for one message the same: a peer or a relay
+/// has it once, a receipt of a kind, a cancellation and a giving up count once.
 pub(crate) fn evidence_sameness(message_id: &MessageId, evidence: &Evidence) -> Vec<u8> {
     let (kind, peer): (u8, &[u8]) = match evidence {
         Evidence::Handed { peer, .. } => (1, peer.as_bytes()),
@@ -277,6 +288,7 @@ pub(crate) fn evidence_sameness(message_id: &MessageId, evidence: &Evidence) -> 
         Evidence::Receipt { kind: ReceiptKind::Read, .. } => (3, &[]),
         Evidence::Cancelled { .. } => (4, &[]),
         Evidence::GaveUp { .. } => (5, &[]),
+        Evidence::AtRelay { relay, .. } => (6, relay.as_bytes()),
     };
     Writer::new().raw(message_id.as_bytes()).u8(kind).raw(peer).into_vec()
 }
@@ -326,6 +338,47 @@ pub(crate) fn seen(purge_key: &PurgeKey) -> Plaintext {
 
 pub(crate) fn read_seen(bytes: &[u8]) -> Result<PurgeKey, NotARow> {
     read(bytes, |reader| Ok(PurgeKey::from_bytes(reader.array("purge_key")?)))
+}
+
+/// `count u16 ‖ [relay 32 ‖ mailbox 32]*`.
+///
+/// # Errors
+/// [`StoreError::Unstorable`] for more than 65,535.
+pub(crate) fn own_relays(relays: &[RegisteredMailbox]) -> Result<Plaintext, StoreError> {
+    let count = u16::try_from(relays.len()).map_err(|_| StoreError::Unstorable(relays.len()))?;
+    let writer = begin(64 * relays.len()).u16(count);
+    Ok(finish(relays.iter().fold(writer, |writer, registered| {
+        writer.raw(registered.relay.as_bytes()).raw(registered.mailbox.as_bytes())
+    })))
+}
+
+pub(crate) fn read_own_relays(bytes: &[u8]) -> Result<Vec<RegisteredMailbox>, NotARow> {
+    read(bytes, |reader| {
+        let count = reader.u16("count")?;
+        (0..count)
+            .map(|_| {
+                Ok(RegisteredMailbox {
+                    relay: RelayKey::from_bytes(reader.array("relay")?),
+                    mailbox: MailboxKey::from_bytes(reader.array("mailbox")?),
+                })
+            })
+            .collect()
+    })
+}
+
+/// `envelope bytes`.
+pub(crate) fn unopened(envelope: &Envelope) -> Plaintext {
+    finish(begin(envelope.as_bytes().len()).bytes32(envelope.as_bytes()))
+}
+
+pub(crate) fn read_unopened(id: &EnvelopeId, bytes: &[u8]) -> Result<Envelope, NotARow> {
+    read(bytes, |reader| {
+        let envelope = Envelope::parse(vec(reader, "envelope")?).map_err(|_| NotARow)?;
+        if envelope.id() != *id {
+            return Err(NotARow);
+        }
+        Ok(envelope)
+    })
 }
 
 /// Starts a row. `long` is the length of its fields of variable length: with room

@@ -202,6 +202,7 @@ impl fmt::Debug for Store {
 /// The names in the table `meta`.
 const STORE: &str = "store";
 pub(crate) const CARDS: &str = "cards";
+pub(crate) const RELAYS: &str = "relays";
 
 pub(crate) fn meta(db: &Db, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
     db.row("SELECT sealed FROM meta WHERE name = ?1", [name], |row| row.get(0))

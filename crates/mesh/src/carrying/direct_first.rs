@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tortalk_model::limits::DIRECT_FIRST;
-use tortalk_model::{EnvelopeId, MonoMillis};
+use tortalk_model::{EnvelopeId, IdentityKey, MonoMillis};
 
 use crate::mesh::Mesh;
 use crate::write::{HeldEnvelope, Purpose};
@@ -47,15 +47,24 @@ impl Mesh {
     /// Whether a held envelope may go other ways than to its recipient directly:
     /// to carriers, and to relays (CAR-15).
     pub(crate) fn may_go_round(&self, held: &HeldEnvelope, now: MonoMillis) -> bool {
-        if held.purpose == Purpose::Carried {
-            return true;
-        }
-        let links = self.links.values().filter(|link| link.peer.identity == held.contact);
+        held.purpose == Purpose::Carried
+            || self.goes_direct_until(&held.envelope.id(), &held.contact, now).is_none()
+    }
+
+    /// Until when an envelope of ours is for its recipient alone, as things stand;
+    /// `None` when it is not.
+    pub(crate) fn goes_direct_until(
+        &self,
+        id: &EnvelopeId,
+        recipient: &IdentityKey,
+        now: MonoMillis,
+    ) -> Option<MonoMillis> {
+        let links = self.links.values().filter(|link| link.peer.identity == *recipient);
         let ready = links.filter(|link| link.takes_envelopes()).filter_map(|link| link.ready_at);
-        let Some(ready) = ready.min() else { return true };
-        let since = self.carrying.direct_first.since.get(&held.envelope.id());
-        let since = since.map_or(ready, |since| ready.max(*since));
-        now.since(since) >= DIRECT_FIRST
+        let ready = ready.min()?;
+        let since = self.carrying.direct_first.since.get(id);
+        let until = since.map_or(ready, |since| ready.max(*since)) + DIRECT_FIRST;
+        (now < until).then_some(until)
     }
 
     /// From now on an envelope of ours is for its recipient alone for a while, if

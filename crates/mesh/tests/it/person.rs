@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use tortalk_keys::relay::RelayAddress;
 use tortalk_keys::{IdentitySecret, MailboxSecret};
 use tortalk_mesh::{
     Answer, Command, CommandError, Dial, Event, Input, Keyring, LinkAction, Mesh, MeshConfig,
-    Outcome, Ready, RequestId, SealingKey, Visibility, Write,
+    Outcome, Ready, RelayAction, RequestId, SealingKey, Visibility, Write,
 };
 use tortalk_model::entropy::Entropy;
 use tortalk_model::{DeviceId, EnvelopeId, IdentityKey, InstanceId, Now, UnixMillis};
@@ -28,6 +29,8 @@ pub(crate) struct Person {
     pub(crate) store: Store,
     pub(crate) events: Vec<Event>,
     pub(crate) dials: Vec<Dial>,
+    /// What is to be done with relays and was not fetched by the test yet.
+    pub(crate) relay_actions: Vec<RelayAction>,
     pub(crate) beacons: u32,
     /// This person's wall clock minus the world's, in milliseconds.
     pub(crate) clock_offset_ms: i64,
@@ -85,8 +88,13 @@ impl Person {
             contact_read_key: random.bytes(),
         });
         let instance_id = InstanceId::from_bytes(random.bytes());
-        let config =
-            MeshConfig { name: name.to_owned(), visibility, read_receipts: false, instance_id };
+        let config = MeshConfig {
+            name: name.to_owned(),
+            visibility,
+            read_receipts: false,
+            instance_id,
+            relays: Vec::new(),
+        };
         let mesh = machine(&keyring, &config, seed, 0, &store);
         Self {
             keyring,
@@ -95,6 +103,7 @@ impl Person {
             store,
             events: Vec::new(),
             dials: Vec::new(),
+            relay_actions: Vec::new(),
             beacons: 0,
             clock_offset_ms: 0,
             config,
@@ -115,6 +124,12 @@ impl Person {
     pub(crate) fn set_read_receipts(&mut self, on: bool) {
         self.config.read_receipts = on;
         self.mesh = machine(&self.keyring, &self.config, self.seed, 99, &self.store);
+    }
+
+    /// Other relays in the settings, before a start.
+    pub(crate) fn set_relays(&mut self, relays: Vec<RelayAddress>) {
+        self.config.relays = relays;
+        self.rebuild();
     }
 
     /// The process starts with another sealing key alone, as when the seeds were
@@ -219,6 +234,7 @@ impl Person {
         self.store.commit().expect("a commit");
         self.events.extend(all.events);
         self.dials.extend(all.dials);
+        self.relay_actions.extend(all.relays);
         self.beacons += u32::from(all.beacon);
         (all.links, all.answers)
     }

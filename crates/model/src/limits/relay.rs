@@ -25,6 +25,8 @@ pub const EXPIRY_AHEAD_MAX: Duration = Duration::from_secs(15 * DAY + 3600);
 pub const PURGE_KEYS_MAX: usize = 256;
 /// What lies in a card drop.
 pub const CARD_BLOB_BYTES_MAX: usize = 8 * 1024;
+/// The lengths that a sealed card is padded to.
+pub const CARD_BLOB_SIZES: [usize; 4] = [2 * 1024, 4 * 1024, 6 * 1024, CARD_BLOB_BYTES_MAX];
 /// A card drop is kept this long after it was put.
 pub const CARD_LIFE: Duration = Duration::from_secs(60 * DAY);
 /// A mailbox is registered this long after its owner proved itself.
@@ -53,3 +55,26 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub const CALLS_PER_CONNECTION_MAX: u32 = 16;
 /// Writes of clients in one transaction.
 pub const GROUP_MAX: usize = 1_024;
+
+/// Own relays that a node uses: as many as a contact card names.
+pub const OWN_RELAYS_MAX: usize = 4;
+/// Relays of others that a node is connected to at a time.
+pub const OTHER_RELAYS_MAX: usize = 16;
+/// A relay of somebody else is let go of when nothing was wanted there for so long.
+pub const RELAY_IDLE_AFTER: Duration = Duration::from_secs(60);
+/// A contact's next relay has its turn when the one before brought no storage
+/// receipt for so long.
+pub const NEXT_RELAY_AFTER: Duration = Duration::from_secs(60);
+/// What is carried for somebody waits so long for a purge before it is left at
+/// their relays.
+pub const CARRIED_TO_RELAY_AFTER: Duration = Duration::from_secs(60);
+/// Envelopes that wait in memory to be left at relays.
+pub const LEAVING_MAX: usize = 4_096;
+/// Own cards are put into their drops again after this time.
+pub const CARD_AGAIN_AFTER: Duration = Duration::from_secs(30 * DAY);
+/// A contact's drop is read when its newest key ends within this time.
+pub const CARD_READ_BEFORE: Duration = Duration::from_secs(7 * DAY);
+/// Pulled envelopes that cannot be opened yet.
+pub const UNOPENED_MAX: usize = 1_024;
+/// Bytes of pulled envelopes that cannot be opened yet.
+pub const UNOPENED_BYTES_MAX: usize = 16 * 1024 * 1024;

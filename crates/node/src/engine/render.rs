@@ -141,6 +141,7 @@ pub(super) fn evidence_lines(entry: &HistoryEntry) -> Vec<EvidenceLine> {
         }
         Evidence::Cancelled { at } => line("cancelled", at, None),
         Evidence::GaveUp { at } => line("gave_up", at, None),
+        Evidence::AtRelay { at, .. } => line("at_relay", at, None),
     });
     lines.collect()
 }

@@ -56,6 +56,7 @@ impl Bench {
             visibility: Visibility::Everyone,
             read_receipts: false,
             instance_id: InstanceId::from_bytes([1; 16]),
+            relays: Vec::new(),
         };
         let (to_engine, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
         let (sender, events) = broadcast::channel(1024);

@@ -27,6 +27,7 @@ fn filled() -> World {
                 purge_key: Some(purge_key(n)),
             },
             Write::PutIncoming(Box::new(incoming(n + 2, n, Body::Text("text".into())))),
+            Write::PutUnopened { envelope: Box::new(envelope(n)), until: UnixMillis(9) },
         ]);
     }
     // Somebody who is no contact.
@@ -42,6 +43,7 @@ fn read_all(store: &Store) -> Result<(), StoreError> {
     store.incoming(&message_id(4))?;
     store.envelope(&envelope(2).id())?;
     store.purge_key(&envelope(2).id())?;
+    store.unopened_envelope(&envelope(2).id())?;
     store.history(None, None, 9)?;
     store.unread()?;
     store.search("text", None, None, 9)?;
@@ -76,7 +78,7 @@ fn assert_damaged(table: &str, outcome: Result<(), StoreError>) {
     }
 }
 
-const SEALED: [(&str, &str); 9] = [
+const SEALED: [(&str, &str); 10] = [
     ("meta", "name = 'cards'"),
     ("person", "id = 2"),
     ("contact", "id = 2"),
@@ -86,6 +88,7 @@ const SEALED: [(&str, &str); 9] = [
     ("evidence", "id = 2"),
     ("envelope", "id = 2"),
     ("seen", "until = 2"),
+    ("unopened", "id = 2"),
 ];
 
 #[test]
@@ -149,6 +152,7 @@ fn columns_in_clear_are_bound_to_what_is_sealed() {
         ("envelope", "UPDATE envelope SET mailbox = zeroblob(16) WHERE id = 2"),
         ("envelope", "UPDATE envelope SET purge = zeroblob(16) WHERE id = 2"),
         ("envelope", "UPDATE envelope SET forget_at = NULL WHERE id = 2"),
+        ("unopened", "UPDATE unopened SET forget_at = 8 WHERE id = 2"),
     ] {
         assert_damaged(table, after(sql));
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tortalk_mesh::{
     Carried, Contact, DeliveryState, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage,
-    Purpose, Read as _, Write,
+    Purpose, Read as _, RegisteredMailbox, Write,
 };
 use tortalk_model::envelope::purge_hash;
-use tortalk_model::{EnvelopeId, IdentityKey, MessageId, PurgeKey, UnixMillis};
+use tortalk_model::{Envelope, EnvelopeId, IdentityKey, MessageId, PurgeKey, UnixMillis};
 use tortalk_seal::Body;
 use tortalk_store::{Direction, HistoryEntry, Store};
 
@@ -22,6 +22,8 @@ pub(crate) struct Oracle {
     envelopes: Vec<HeldEnvelope>,
     handed: BTreeSet<(IdentityKey, EnvelopeId)>,
     seen: BTreeMap<EnvelopeId, (UnixMillis, Option<PurgeKey>)>,
+    own_relays: Vec<RegisteredMailbox>,
+    unopened: Vec<(Envelope, UnixMillis)>,
 }
 
 #[derive(Debug, Clone)]
@@ -110,11 +112,19 @@ impl Oracle {
             }
             Write::Expire { before } => {
                 self.seen.retain(|_, (until, _)| *until >= *before);
+                self.unopened.retain(|(_, until)| *until >= *before);
                 self.drop_envelopes(|held| {
                     let ours = matches!(held.purpose, Purpose::Message(_));
                     !ours && held.envelope.header().expires_at < *before
                 });
             }
+            Write::PutOwnRelays(relays) => self.own_relays.clone_from(relays),
+            Write::PutUnopened { envelope, until } => {
+                if self.unopened.iter().all(|(known, _)| known.id() != envelope.id()) {
+                    self.unopened.push(((**envelope).clone(), *until));
+                }
+            }
+            Write::DropUnopened(id) => self.unopened.retain(|(known, _)| known.id() != *id),
         }
     }
 
@@ -144,6 +154,7 @@ impl Oracle {
         let same = |known: &Evidence| match (known, new) {
             (Evidence::Handed { peer: a, .. }, Evidence::Handed { peer: b, .. }) => a == b,
             (Evidence::Receipt { kind: a, .. }, Evidence::Receipt { kind: b, .. }) => a == b,
+            (Evidence::AtRelay { relay: a, .. }, Evidence::AtRelay { relay: b, .. }) => a == b,
             (Evidence::Cancelled { .. }, Evidence::Cancelled { .. })
             | (Evidence::GaveUp { .. }, Evidence::GaveUp { .. }) => true,
             _ => false,
@@ -225,6 +236,9 @@ impl Oracle {
     fn check_machine_side(&self, store: &Store) {
         assert_eq!(store.contacts().expect("contacts"), self.contacts);
         assert_eq!(store.own_cards().expect("cards"), self.own_cards);
+        assert_eq!(store.own_relays().expect("relays"), self.own_relays);
+        let unopened: Vec<_> = self.unopened.iter().map(|(envelope, _)| envelope.id()).collect();
+        assert_eq!(store.unopened().expect("unopened"), unopened);
         let mut known = self.clone();
         for id in (0..MESSAGES).map(message_id) {
             assert_eq!(store.outgoing(&id).expect("outgoing"), known.outgoing(&id).cloned());
@@ -234,6 +248,9 @@ impl Oracle {
             let held = self.envelopes.iter().find(|held| held.envelope.id() == id);
             assert_eq!(store.envelope(&id).expect("envelope"), held.cloned());
             assert_eq!(store.holds(&id).expect("holds"), held.is_some());
+            let kept = self.unopened.iter().find(|(envelope, _)| envelope.id() == id);
+            let kept = kept.map(|(envelope, _)| envelope.clone());
+            assert_eq!(store.unopened_envelope(&id).expect("unopened"), kept);
             assert_eq!(store.seen(&id).expect("seen"), self.seen.contains_key(&id));
             let key = self.seen.get(&id).and_then(|(_, key)| key.clone());
             assert_eq!(store.purge_key(&id).expect("purge key"), key);

@@ -3,9 +3,12 @@
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use tortalk_mesh::{
-    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Standing, Write,
+    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, RegisteredMailbox,
+    Standing, Write,
 };
-use tortalk_model::{ChainId, EnvelopeId, MessageId, SignedHash, StoreId, UnixMillis};
+use tortalk_model::{
+    ChainId, EnvelopeId, MailboxKey, MessageId, RelayKey, SignedHash, StoreId, UnixMillis,
+};
 use tortalk_seal::{Body, BodyType, ReceiptEntry, ReceiptKind, ResendRequest};
 
 use crate::oracle::Oracle;
@@ -145,6 +148,11 @@ fn write() -> impl Strategy<Value = Write> {
         2 => (envelope_id(), 0..3u8)
             .prop_map(|(envelope_id, ttl)| Write::SetTtl { envelope_id, ttl }),
         1 => time().prop_map(|before| Write::Expire { before }),
+        1 => prop::collection::vec(registered(), 0..3).prop_map(Write::PutOwnRelays),
+        2 => (0..ENVELOPES, time()).prop_map(|(n, until)| {
+            Write::PutUnopened { envelope: Box::new(envelope(n)), until }
+        }),
+        1 => envelope_id().prop_map(Write::DropUnopened),
     ]
 }
 
@@ -256,7 +264,21 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             .prop_map(|(kind, at, proof)| Evidence::Receipt { kind, at, proof }),
         1 => time().prop_map(|at| Evidence::Cancelled { at }),
         1 => time().prop_map(|at| Evidence::GaveUp { at }),
+        1 => (0..3u8, time(), time(), some_bytes()).prop_map(|(n, at, store_until, proof)| {
+            Evidence::AtRelay { relay: relay(n), at, store_until, proof }
+        }),
     ]
+}
+
+fn registered() -> impl Strategy<Value = RegisteredMailbox> {
+    (0..3u8, any::<[u8; 32]>()).prop_map(|(n, mailbox)| RegisteredMailbox {
+        relay: relay(n),
+        mailbox: MailboxKey::from_bytes(mailbox),
+    })
+}
+
+fn relay(n: u8) -> RelayKey {
+    RelayKey::from_bytes([n; 32])
 }
 
 fn receipt_kind() -> impl Strategy<Value = ReceiptKind> {

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use tortalk_mesh::{Contact, Evidence, OutgoingMessage, Purpose, Write};
-use tortalk_model::UnixMillis;
+use tortalk_mesh::{Contact, Evidence, OutgoingMessage, Purpose, RegisteredMailbox, Write};
+use tortalk_model::{MailboxKey, RelayKey, UnixMillis};
 use tortalk_seal::{Body, ReceiptKind};
 
-use crate::world::{KEY, World, bytes32, contact, held, incoming, outgoing, person, purge_key};
+use crate::world::{
+    KEY, World, bytes32, contact, envelope, held, incoming, outgoing, person, purge_key,
+};
 
 const NAME: &str = "Bartholomew Quillfeather";
 const SAID: &str = "the lighthouse keeper sleeps at noon";
@@ -74,6 +76,10 @@ fn secrets() -> Vec<(&'static str, Vec<u8>)> {
         ("a receipt's proof", bytes32("proof", 1).to_vec()),
         ("a purge key", purge_key(1).as_bytes().to_vec()),
         ("a mailbox", bytes32("mailbox", 1).to_vec()),
+        ("a relay's word", bytes32("proof", 2).to_vec()),
+        ("a relay", bytes32("relay", 1).to_vec()),
+        ("our mailbox", bytes32("mailbox", 3).to_vec()),
+        ("an unopened envelope's mailbox", bytes32("mailbox", 2).to_vec()),
         ("the key", KEY.to_vec()),
     ]
 }
@@ -100,6 +106,17 @@ fn filled() -> World {
         Write::AddEvidence {
             message_id,
             evidence: Evidence::Receipt { kind: ReceiptKind::Read, at: UnixMillis(2), proof },
+        },
+    ]);
+    let relay = RelayKey::from_bytes(bytes32("relay", 1));
+    let mailbox = MailboxKey::from_bytes(bytes32("mailbox", 3));
+    let (at, proof) = (UnixMillis(3), bytes32("proof", 2).to_vec());
+    world.write(&[
+        Write::PutOwnRelays(vec![RegisteredMailbox { relay, mailbox }]),
+        Write::PutUnopened { envelope: Box::new(envelope(2)), until: at },
+        Write::AddEvidence {
+            message_id,
+            evidence: Evidence::AtRelay { relay, at, store_until: at, proof },
         },
     ]);
     world

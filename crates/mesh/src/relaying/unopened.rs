@@ -1,0 +1,156 @@
+//! Envelopes for us that cannot be opened yet: kept raw, and tried again.
+
+use std::collections::VecDeque;
+
+use core::time::Duration;
+
+use tortalk_model::envelope::Envelope;
+use tortalk_model::limits::relay::{UNOPENED_BYTES_MAX, UNOPENED_MAX};
+use tortalk_model::{EnvelopeId, MailboxKey, MonoMillis};
+
+use super::fetching::Fate;
+use crate::mesh::{Mesh, Step};
+use crate::read::Read;
+use crate::sending::remember_until;
+use crate::write::Write;
+
+/// When openings for strangers are possible again.
+const BUDGET_AFTER: Duration = Duration::from_secs(1);
+
+/// What is kept, oldest first.
+#[derive(Default)]
+pub(super) struct Unopened {
+    kept: VecDeque<Kept>,
+    bytes: usize,
+    /// Those that wait for nothing but the budget for strangers.
+    for_budget: VecDeque<EnvelopeId>,
+}
+
+struct Kept {
+    id: EnvelopeId,
+    /// 0 until it was read.
+    len: usize,
+    mailbox: Option<MailboxKey>,
+}
+
+impl Unopened {
+    pub(super) fn load(ids: Vec<EnvelopeId>) -> Self {
+        let kept = ids.into_iter().map(|id| Kept { id, len: 0, mailbox: None });
+        Self { kept: kept.collect(), bytes: 0, for_budget: VecDeque::new() }
+    }
+
+    fn note(&mut self, envelope: &Envelope) {
+        let (id, len) = (envelope.id(), envelope.as_bytes().len());
+        let mailbox = Some(envelope.header().mailbox);
+        match self.kept.iter_mut().find(|kept| kept.id == id) {
+            Some(kept) if kept.len > 0 => return,
+            Some(kept) => (kept.len, kept.mailbox) = (len, mailbox),
+            None => self.kept.push_back(Kept { id, len, mailbox }),
+        }
+        self.bytes += len;
+    }
+
+    fn forget(&mut self, id: &EnvelopeId) {
+        if let Some(index) = self.kept.iter().position(|kept| kept.id == *id) {
+            let gone = self.kept.remove(index);
+            self.bytes -= gone.map_or(0, |gone| gone.len);
+        }
+    }
+
+    /// The one that goes when there is no room: the oldest, those of strangers
+    /// before those of contacts.
+    fn surplus(&self, intro: &MailboxKey) -> Option<EnvelopeId> {
+        if self.kept.len() <= UNOPENED_MAX && self.bytes <= UNOPENED_BYTES_MAX {
+            return None;
+        }
+        let strangers = self.kept.iter().find(|kept| kept.mailbox.as_ref() == Some(intro));
+        strangers.or_else(|| self.kept.front()).map(|kept| kept.id)
+    }
+}
+
+impl Mesh {
+    /// Keeps what could not be opened, within bounds.
+    // req: RLC-10
+    pub(super) fn keep_unopened<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        envelope: &Envelope,
+        fate: Fate,
+    ) {
+        if fate == Fate::Done {
+            return;
+        }
+        let until = remember_until(envelope.header().expires_at, step.now.wall);
+        let envelope_id = envelope.id();
+        let envelope_kept = Box::new(envelope.clone());
+        step.ready.writes.push(Write::PutUnopened { envelope: envelope_kept, until });
+        let unopened = &mut self.relays.unopened;
+        unopened.note(envelope);
+        if fate == Fate::NoBudget && !unopened.for_budget.contains(&envelope_id) {
+            unopened.for_budget.push_back(envelope_id);
+        }
+        let intro = self.keyring.intro_mailbox.public();
+        while let Some(id) = unopened.surplus(&intro) {
+            unopened.forget(&id);
+            step.ready.writes.push(Write::DropUnopened(id));
+        }
+    }
+
+    /// Tries everything that was kept: after a start, and with other keys.
+    pub(crate) fn open_what_was_kept<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+    ) -> Result<(), R::Error> {
+        self.relays.changed = true;
+        let ids: Vec<EnvelopeId> = self.relays.unopened.kept.iter().map(|kept| kept.id).collect();
+        for id in ids {
+            self.open_kept(step, id)?;
+        }
+        Ok(())
+    }
+
+    /// Tries what waits for the budget for strangers, as far as that goes.
+    pub(crate) fn open_within_budget<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+    ) -> Result<(), R::Error> {
+        for _ in 0..self.relays.unopened.for_budget.len() {
+            let Some(id) = self.relays.unopened.for_budget.pop_front() else { break };
+            if self.open_kept(step, id)? == Fate::NoBudget {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn wake_for_budget(&mut self, now: MonoMillis) {
+        if !self.relays.unopened.for_budget.is_empty() {
+            self.relays.wake(now + BUDGET_AFTER);
+        }
+    }
+
+    fn open_kept<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        id: EnvelopeId,
+    ) -> Result<Fate, R::Error> {
+        let Some(envelope) = step.store.unopened_envelope(&id)? else {
+            // It has expired, or comes with the writes of this step.
+            return Ok(Fate::Done);
+        };
+        self.relays.unopened.note(&envelope);
+        let fate = self.take_in_fetched(step, &envelope)?;
+        match fate {
+            Fate::Done => {
+                self.relays.unopened.forget(&id);
+                step.ready.writes.push(Write::DropUnopened(id));
+            }
+            Fate::NoBudget if !self.relays.unopened.for_budget.contains(&id) => {
+                self.relays.unopened.for_budget.push_back(id);
+            }
+            Fate::NoBudget => {}
+            Fate::NoKey => {}
+        }
+        Ok(fate)
+    }
+}
