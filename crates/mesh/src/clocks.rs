@@ -51,7 +51,7 @@ pub(crate) struct PeerClock {
 
 impl PeerClock {
     /// What it says now: it has gone on since.
-    fn now(self, now: Now) -> UnixMillis {
+    pub(crate) fn now(self, now: Now) -> UnixMillis {
         self.said.saturating_add(now.mono.since(self.at))
     }
 }
@@ -67,13 +67,15 @@ impl Mesh {
 
     /// The moment in a contact's clock, as far as it is known (GSP-22): while we
     /// are linked its hello goes on by a clock that nobody sets; later by ours.
+    /// Otherwise it is what all who are connected say.
     pub(crate) fn their_now(&self, contact: &IdentityKey, now: Now) -> UnixMillis {
         // req: GSP-38
         if let Some(clock) = self.clock_of_linked(contact) {
             return clock.now(now);
         }
         let offset = self.contacts.get(contact).and_then(|known| known.clock_offset_ms);
-        UnixMillis(now.wall.0.saturating_add_signed(offset.unwrap_or(0)))
+        let offset = offset.unwrap_or_else(|| self.median_offset_ms(now));
+        UnixMillis(now.wall.0.saturating_add_signed(offset))
     }
 
     /// The contact's clock minus ours, in milliseconds.
@@ -89,7 +91,7 @@ impl Mesh {
         }
     }
 
-    fn clock_of_linked(&self, contact: &IdentityKey) -> Option<PeerClock> {
+    pub(crate) fn clock_of_linked(&self, contact: &IdentityKey) -> Option<PeerClock> {
         let links = self.links.values().filter(|link| link.peer.identity == *contact);
         links.filter_map(|link| link.clock).max_by_key(|clock| clock.at)
     }

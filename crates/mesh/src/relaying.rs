@@ -26,6 +26,7 @@ use crate::relay::{RelayDown, RelayInput};
 use crate::write::{Purpose, RegisteredMailbox};
 
 mod answers;
+mod clock;
 mod connections;
 mod fetching;
 mod leaving;

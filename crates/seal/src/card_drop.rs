@@ -126,7 +126,7 @@ pub fn open(
         return Err(CardDropError::Padding);
     }
     let card = Card::parse(card)?;
-    // req: RLC-16
+    // req: RLC-19
     if card.seq() != seq {
         return Err(CardDropError::Sequence);
     }

@@ -1,9 +1,12 @@
-//! The vectors of seal and body (spec/vectors/sealed.json, spec/vectors/body.json).
+//! The vectors of seal and body (spec/vectors/sealed.json, spec/vectors/body.json)
+//! and of cards in drops (spec/vectors/drop.json).
 
 #[path = "vectors/body.rs"]
 mod body;
 #[path = "vectors/draft.rs"]
 mod draft;
+#[path = "vectors/drop.rs"]
+mod drop;
 #[path = "vectors/forge.rs"]
 mod forge;
 #[path = "vectors/sealed.rs"]

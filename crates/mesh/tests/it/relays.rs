@@ -165,7 +165,7 @@ fn the_second_relay_has_its_turn_after_a_minute() {
     assert_eq!(net.world.people[1].received(), ["one of the two"]);
 }
 
-// req: RLC-16
+// req: RLC-16, RLC-24
 #[test]
 fn a_relay_that_has_no_room_is_asked_again_later_and_the_next_one_at_once() {
     for reason in [DepositRefusal::Full, DepositRefusal::NoRoom, DepositRefusal::Busy] {
@@ -189,7 +189,7 @@ fn a_relay_that_has_no_room_is_asked_again_later_and_the_next_one_at_once() {
     }
 }
 
-// req: RLC-17
+// req: RLC-17, RLC-25
 #[test]
 fn a_refusal_for_expiry_seals_again_by_the_relays_clock_and_for_it_alone() {
     const DAY_MS: i64 = 24 * 3_600_000;
@@ -349,5 +349,26 @@ fn a_relay_says_when_it_comes_and_goes() {
             ],
         );
         assert!(net.world.people[0].relay_actions.is_empty());
+    }
+}
+
+// req: RLC-22
+#[test]
+fn two_relays_that_agree_correct_a_clock_and_one_does_not() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    for (wrong, corrected) in [(vec![0], false), (vec![0, 1], true)] {
+        let mut net = Net::pair([&[0, 1, 2], &[3]], 4);
+        // By Alice's clock Bob's key ends in three days; the relays are ten days on.
+        net.world.pace = HOUR;
+        net.advance(HOUR * 24 * 25);
+        for n in wrong {
+            net.relays[n].clock_offset_ms = 10 * DAY_MS;
+        }
+        net.relays[2].manners.unreachable = true;
+        net.relays[3].manners.unreachable = true;
+        net.restart(0);
+        let id = net.world.send(0, 1, "whose clock?");
+        let waits = net.world.state(0, &id) == DeliveryState::WaitingForKey;
+        assert_eq!(waits, corrected);
     }
 }
