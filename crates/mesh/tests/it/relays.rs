@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use tortalk_mesh::relay::{DepositRefusal, PullEnd, RelayInput};
 use tortalk_mesh::relaying::StorageProof;
-use tortalk_mesh::{DeliveryState, Event, Evidence, Read};
+use tortalk_mesh::{Command, DeliveryState, Event, Evidence, Read};
 use tortalk_model::{EnvelopeId, MessageId};
 
 use crate::relay_net::Net;
@@ -213,7 +213,10 @@ fn refused_for_expiry(offset: i64) {
     let proof = StorageProof::parse(proof).expect("the layout");
     assert_ne!(proof.envelope_id, before);
     assert!(proof.holds_for(&net.relays[0].key()));
-    let told = |event: &Event| matches!(event, Event::RelayClockDiffers { offset_ms, .. } if *offset_ms == offset);
+    let told = |event: &Event| match event {
+        Event::RelayClockDiffers { offset_ms, .. } => *offset_ms == offset,
+        _ => false,
+    };
     assert!(net.world.people[0].events.iter().any(told));
     assert_eq!(net.world.people[1].received(), ["another time"]);
     // A relay that refuses whatever comes gets no third one.
@@ -371,4 +374,56 @@ fn two_relays_that_agree_correct_a_clock_and_one_does_not() {
         let waits = net.world.state(0, &id) == DeliveryState::WaitingForKey;
         assert_eq!(waits, corrected);
     }
+}
+
+// req: RLC-13
+#[test]
+fn envelopes_are_left_where_the_newest_card_says_and_nowhere_else() {
+    let mut net = Net::pair([&[], &[0]], 2);
+    let moved = vec![net.relays[1].address.clone()];
+    net.world.people[1].config.relays = moved;
+    net.restart(1);
+    let id = net.world.send(0, 1, "to the old relay");
+    net.run();
+    assert_eq!(net.world.state(0, &id), DeliveryState::AtRelay);
+    assert_eq!((net.relays[0].left.len(), net.relays[1].left.len()), (1, 0));
+    net.introduce(0, 1);
+    net.world.send(0, 1, "to the new one");
+    net.run();
+    net.advance(120 * SECOND);
+    assert_eq!((net.relays[0].left.len(), net.relays[1].left.len()), (1, 1));
+    assert_eq!(net.world.people[1].received(), ["to the new one"]);
+    // An hour later the first one, too, is where Bob is.
+    net.advance(HOUR);
+    assert_eq!(net.relays[0].left.len(), 1);
+    assert_eq!(net.world.people[1].received(), ["to the new one", "to the old relay"]);
+}
+
+// req: RLC-23
+#[test]
+fn who_carries_something_leaves_it_at_the_relays_of_a_contact_after_a_minute() {
+    let mut net = Net::new(&[("alice", &[]), ("bob", &[0]), ("carol", &[])], 1);
+    // Alice's card of Bob is from before he had a relay.
+    let mut without = Net::new(&[("alice", &[]), ("bob", &[])], 0);
+    let old = without.world.people[1].mesh.own_contact_card().expect("a card").as_bytes().to_vec();
+    without.run();
+    let import = Command::ImportCard { card: old, name: "bob".into() };
+    net.world.command(0, import).expect("a contact");
+    let alice = net.world.people[0].mesh.own_contact_card().expect("a card").as_bytes().to_vec();
+    let import = Command::ImportCard { card: alice, name: "alice".into() };
+    net.world.command(1, import).expect("a contact");
+    net.introduce(0, 2);
+    net.introduce(1, 2);
+    net.world.connect(0, 2);
+    net.run();
+    let id = net.world.send(0, 1, "by Carol's hand");
+    net.run();
+    net.advance(2 * SECOND);
+    assert_eq!(net.world.state(0, &id), DeliveryState::Handed { peers: 1 });
+    net.advance(50 * SECOND);
+    assert!(net.relays[0].left.is_empty());
+    net.advance(10 * SECOND);
+    assert_eq!(net.relays[0].left.len(), 1);
+    assert!(net.relays[0].left[0].2, "with its stamp");
+    assert_eq!(net.world.people[1].received(), ["by Carol's hand"]);
 }
