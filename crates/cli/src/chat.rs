@@ -216,6 +216,7 @@ impl Chat<'_> {
             direction: "out".to_owned(),
             identity: self.contact.identity.clone(),
             name: self.contact.name.clone(),
+            request: false,
             text: Some(text),
             sent_at: now,
             stored_at: now,

@@ -17,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) contact: Contact,
     /// The parsed form of `contact.card`.
     pub(crate) card: Option<Card>,
+    /// Their card for strangers, as long as there is no other.
+    pub(crate) intro_card: Option<Card>,
     /// Their clock minus ours, as their last hello told.
     pub(crate) clock_offset_ms: Option<i64>,
 }
@@ -30,7 +32,12 @@ impl Known {
     fn new(contact: Contact) -> Self {
         // A card that no longer parses is as good as none: a new one will come.
         let card = contact.card.as_deref().and_then(|bytes| Card::parse(bytes).ok());
-        Self { contact, card, clock_offset_ms: None }
+        Self { contact, card, intro_card: None, clock_offset_ms: None }
+    }
+
+    /// The card that something could be sealed to, their contact card if it is here.
+    pub(crate) fn any_card(&self) -> Option<&Card> {
+        self.card.as_ref().or(self.intro_card.as_ref())
     }
 
     /// Whether this card takes the place of the newest that is held.
@@ -61,7 +68,7 @@ impl Mesh {
     }
 
     pub(crate) fn is_blocked(&self, identity: &IdentityKey) -> bool {
-        self.standing(identity) == Some(Standing::Blocked)
+        matches!(self.standing(identity), Some(Standing::Blocked | Standing::Unwanted))
     }
 
     fn standing(&self, identity: &IdentityKey) -> Option<Standing> {
@@ -97,22 +104,38 @@ impl Mesh {
         }
         let name = self.name_for(&identity, name, card.as_ref());
         let contact = Contact {
-            identity,
-            name,
-            standing: Standing::Accepted,
-            verified: false,
             card: card.map(|card| card.as_bytes().to_vec()),
             invite,
-            store_id: self.store_shown_by(&identity),
-            chain_id: ChainId::from_bytes(entropy::array(&mut *self.entropy)),
-            next_counter: 1,
-            added_at: step.now.wall,
+            ..self.new_contact(step, identity, name, Standing::Accepted)
         };
-        self.contacts.insert(identity, Known::new(contact));
+        let intro_card = self.intro_card_from_links(&identity);
+        self.contacts.insert(identity, Known { intro_card, ..Known::new(contact) });
         self.note_peer_clock(&identity, step.now);
         self.contact_changed(step, &identity);
         self.introduce_ourselves(step, &identity);
         Ok(Ok(Outcome::Contact(identity)))
+    }
+
+    fn new_contact<R: Read>(
+        &mut self,
+        step: &Step<'_, R>,
+        identity: IdentityKey,
+        name: String,
+        standing: Standing,
+    ) -> Contact {
+        Contact {
+            identity,
+            name,
+            standing,
+            verified: false,
+            card: None,
+            invite: None,
+            store_id: self.store_shown_by(&identity),
+            chain_id: ChainId::from_bytes(entropy::array(&mut *self.entropy)),
+            next_counter: 1,
+            requested: None,
+            added_at: step.now.wall,
+        }
     }
 
     /// Adding somebody who is there already: unblocks, renames, takes the card.
@@ -124,11 +147,22 @@ impl Mesh {
         invite: Option<Vec<u8>>,
         card: Option<(Card, CardSource)>,
     ) -> Result<CommandResult, R::Error> {
+        let was = self.standing(&identity);
+        let name = match was {
+            // Until now they were called by their digits.
+            Some(Standing::Unwanted) => {
+                self.name_for(&identity, name, card.as_ref().map(|(card, _)| card))
+            }
+            _ => name,
+        };
+        let intro_card = self.intro_card_from_links(&identity);
         let Some(known) = self.contacts.get_mut(&identity) else {
             return Ok(Err(CommandError::NotAContact));
         };
-        let was = known.contact.standing;
         known.contact.standing = Standing::Accepted;
+        if known.intro_card.is_none() {
+            known.intro_card = intro_card;
+        }
         if !name.is_empty() {
             known.contact.name = name;
         }
@@ -136,7 +170,7 @@ impl Mesh {
             known.contact.invite = invite;
         }
         self.contact_changed(step, &identity);
-        if was == Standing::Blocked {
+        if was != Some(Standing::Accepted) {
             self.introduce_ourselves(step, &identity);
         }
         if let Some((card, source)) = card {
@@ -151,14 +185,13 @@ impl Mesh {
             let mut cards = self.links.values().filter(|link| link.peer.identity == *identity);
             cards.find_map(|link| link.card.as_ref()).map(|card| card.name().to_owned())
         };
-        let short = || identity.to_string().chars().take(8).collect();
         Some(wanted)
             .filter(|name| !name.is_empty())
             .or_else(|| card.map(|card| card.name().to_owned()))
             .filter(|name| !name.is_empty())
             .or_else(from_links)
             .filter(|name| !name.is_empty())
-            .unwrap_or_else(short)
+            .unwrap_or_else(|| short(identity))
     }
 
     /// Shows a new contact who is linked what only contacts are shown.
@@ -177,9 +210,17 @@ impl Mesh {
         links.map(|link| link.id).collect()
     }
 
-    fn contact_card_from_links(&self, identity: &IdentityKey) -> Option<Card> {
+    pub(crate) fn contact_card_from_links(&self, identity: &IdentityKey) -> Option<Card> {
+        self.card_from_links(identity, |card| card.contact().is_some())
+    }
+
+    fn intro_card_from_links(&self, identity: &IdentityKey) -> Option<Card> {
+        self.card_from_links(identity, |card| card.contact().is_none())
+    }
+
+    fn card_from_links(&self, identity: &IdentityKey, wanted: fn(&Card) -> bool) -> Option<Card> {
         let mut links = self.links.values().filter(|link| link.peer.identity == *identity);
-        links.find_map(|link| link.card.clone().filter(|card| card.contact().is_some()))
+        links.find_map(|link| link.card.clone().filter(wanted))
     }
 
     pub(crate) fn import_card<R: Read>(
@@ -236,6 +277,8 @@ impl Mesh {
         if self.is_accepted(&identity) {
             if for_contacts {
                 self.take_contact_card(step, &identity, card, CardSource::Owner)?;
+            } else {
+                self.take_intro_card(step, &identity, card, CardSource::Owner)?;
             }
         } else if for_contacts {
             step.ready.events.push(Event::WantsContact { identity, name });
@@ -256,11 +299,15 @@ impl Mesh {
             return Ok(());
         }
         known.contact.card = Some(card.as_bytes().to_vec());
-        known.card = Some(card);
+        let first = known.card.replace(card).is_none();
         self.contact_changed(step, identity);
+        if first {
+            self.let_links_take_again(identity);
+        }
         // What was refused for its key may be sealed again now.
         self.look_again_for(identity);
-        self.seal_waiting(step, identity)
+        self.seal_waiting(step, identity)?;
+        self.readdress_request(step, identity)
     }
 
     pub(crate) fn contact_changed<R: Read>(&self, step: &mut Step<'_, R>, identity: &IdentityKey) {
@@ -292,10 +339,25 @@ impl Mesh {
         identity: IdentityKey,
         blocked: bool,
     ) -> CommandResult {
+        let standing = match (self.standing(&identity), blocked) {
+            (None | Some(Standing::Unwanted), false) => return self.let_ask(step, &identity),
+            (None | Some(Standing::Unwanted), true) => Standing::Unwanted,
+            (Some(_), true) => Standing::Blocked,
+            (Some(_), false) => Standing::Accepted,
+        };
+        if identity == self.me() {
+            return Err(CommandError::Yourself);
+        }
+        if standing == Standing::Unwanted && !self.contacts.contains_key(&identity) {
+            // By a name of theirs they could pass for a contact.
+            let contact = self.new_contact(step, identity, short(&identity), standing);
+            self.contacts.insert(identity, Known::new(contact));
+        }
         let known = self.contacts.get_mut(&identity).ok_or(CommandError::NotAContact)?;
-        known.contact.standing = if blocked { Standing::Blocked } else { Standing::Accepted };
+        known.contact.standing = standing;
         self.contact_changed(step, &identity);
         if blocked {
+            self.forget_request(step, &identity);
             for id in self.links_with(&identity) {
                 self.close(step, id, ByeReason::Policy);
             }
@@ -303,6 +365,18 @@ impl Mesh {
             self.introduce_ourselves(step, &identity);
         }
         Ok(Outcome::Contact(identity))
+    }
+
+    /// Somebody who was never a contact may ask again.
+    fn let_ask<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: &IdentityKey,
+    ) -> CommandResult {
+        self.contacts.remove(identity).ok_or(CommandError::NotAContact)?;
+        step.ready.writes.push(Write::DropContact(*identity));
+        step.ready.events.push(Event::ContactRemoved { identity: *identity });
+        Ok(Outcome::Done)
     }
 
     pub(crate) fn set_verified<R: Read>(
@@ -316,4 +390,9 @@ impl Mesh {
         self.contact_changed(step, &identity);
         Ok(Outcome::Contact(identity))
     }
+}
+
+/// The start of somebody's identity, for a name.
+fn short(identity: &IdentityKey) -> String {
+    identity.to_string().chars().take(8).collect()
 }

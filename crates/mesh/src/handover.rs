@@ -109,7 +109,9 @@ impl Mesh {
         let Some(link) = self.links.get(&id).filter(|link| link.takes_envelopes()) else {
             return Ok(Vec::new());
         };
-        let accepted = self.is_accepted(&link.peer.identity);
+        // Who asks to be a contact may have a receipt for that.
+        let peer = link.peer.identity;
+        let accepted = self.is_accepted(&peer) || self.requests.of(&peer).is_some();
         let looks = accepted && link.backlog && link.retry_at.is_none();
         let Batch { ready, unproved } =
             if looks { self.take_from_backlog(step, id)? } else { Batch::default() };
@@ -315,6 +317,13 @@ impl Mesh {
             _ => {}
         }
         Ok(())
+    }
+
+    /// They asked to be left alone as a stranger; now they have accepted us.
+    pub(crate) fn let_links_take_again(&mut self, identity: &IdentityKey) {
+        for link in self.links.values_mut().filter(|link| link.peer.identity == *identity) {
+            link.retry_at = None;
+        }
     }
 
     /// Whatever is held for this contact may be handed over from now on, also what

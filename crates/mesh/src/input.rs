@@ -127,6 +127,21 @@ pub enum Command {
         name: String,
         /// The full invite by which the user knows them, in bytes.
         invite: Option<Vec<u8>>,
+        /// What the user says with it, at most 1,024 bytes; may be empty. It goes
+        /// with the contact request, or as a text where none is needed.
+        text: String,
+    },
+    /// Accept somebody who asks to be a contact.
+    AcceptRequest {
+        /// Who.
+        identity: IdentityKey,
+        /// What the user calls them; empty takes the name of their card.
+        name: String,
+    },
+    /// Forget somebody's request; they are not told.
+    DeclineRequest {
+        /// Who.
+        identity: IdentityKey,
     },
     /// Take in a contact card that came as a file; adds the contact too.
     ImportCard {
@@ -144,7 +159,7 @@ pub enum Command {
     },
     /// Let nothing of theirs in, or let it in again.
     SetBlocked {
-        /// Who.
+        /// Who; need not be a contact.
         identity: IdentityKey,
         /// Whether they are blocked from now on.
         blocked: bool,

@@ -21,6 +21,7 @@
 //!
 //! - [`input`], [`ready`], [`mod@write`], [`read`]: the four sides of the machine
 //! - `contacts`, `own_cards`: who may talk to us, what we tell them
+//! - `asking`, [`requests`]: how people who are no contacts yet become ones
 //! - `sending` → `handover` → `receiving` → `receipts`: one message's life
 //! - `carrying`: what is held for others, and copies that others carry for us
 //! - `retry`: what is done until there is a receipt; `clocks`: by whose time
@@ -32,6 +33,7 @@
 #![deny(missing_docs)]
 
 mod admission;
+mod asking;
 mod budget;
 mod carrying;
 mod clocks;
@@ -51,6 +53,7 @@ mod receipts;
 mod receiving;
 pub mod relay;
 pub mod relaying;
+pub mod requests;
 mod retry;
 mod sending;
 pub mod write;
@@ -63,6 +66,7 @@ pub use mesh::{Mesh, MeshConfig};
 pub use read::{Carried, Read};
 pub use ready::{Answer, CommandError, Dial, Event, LinkAction, Outcome, Ready};
 pub use relay::{RelayAction, RelayInput};
+pub use requests::{ContactRequest, RequestSource};
 pub use write::{
     Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, RegisteredMailbox,
     Standing, Write,

@@ -44,7 +44,7 @@ pub(crate) struct Link {
     pub(crate) role: Role,
     pub(crate) peer: PeerAuth,
     pub(crate) handshake_hash: [u8; 64],
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     pub(crate) up_at: MonoMillis,
     /// Mailboxes whose keys the peer has proved to hold.
     pub(crate) proved: Vec<MailboxKey>,

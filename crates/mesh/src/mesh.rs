@@ -22,6 +22,7 @@ use crate::read::Read;
 use crate::ready::{Answer, CommandError, Outcome, Ready};
 use crate::receipts::Receipts;
 use crate::relaying::Relays;
+use crate::requests::Requests;
 use crate::write::Write;
 
 /// The machine is woken at least this often, so that a wall clock that jumps is
@@ -37,6 +38,9 @@ pub struct MeshConfig {
     pub visibility: Visibility,
     /// Whether reading a message tells its sender.
     pub read_receipts: bool,
+    /// Whether somebody who asks to be a contact gets a receipt before the user
+    /// has decided.
+    pub request_receipts: bool,
     /// This start of this node.
     pub instance_id: InstanceId,
     /// Where our mailboxes are kept, the best first; those beyond four are not used.
@@ -49,6 +53,7 @@ pub struct Mesh {
     pub(crate) config: MeshConfig,
     pub(crate) entropy: Box<dyn Entropy + Send>,
     pub(crate) contacts: BTreeMap<IdentityKey, Known>,
+    pub(crate) requests: Requests,
     pub(crate) own_cards: OwnCards,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) dials: Dials,
@@ -86,11 +91,13 @@ impl Mesh {
         let contacts = store.contacts()?.into_iter().map(Known::load).collect();
         let own_cards = OwnCards::load(store.own_cards()?);
         let relays = Relays::load(&config.relays, store.own_relays()?);
+        let requests = Requests::load(store.requests()?);
         Ok(Self {
             keyring,
             config,
             entropy,
             contacts,
+            requests,
             own_cards,
             links: BTreeMap::new(),
             dials: Dials::default(),
@@ -232,6 +239,7 @@ impl Mesh {
             let before = step.now.wall.saturating_sub(tortalk_model::limits::EXPIRY_TOLERANCE);
             step.ready.writes.push(Write::Expire { before });
             self.note_expiry();
+            self.drop_old_requests(step);
         }
         self.try_again(step)
     }
@@ -244,9 +252,13 @@ impl Mesh {
     ) -> Result<(), R::Error> {
         let outcome = match command {
             Command::SendText { to, text } => self.send_text(step, to, text),
-            Command::AddContact { identity, name, invite } => {
-                self.add_contact(step, identity, name, invite, None)?
+            Command::AddContact { identity, name, invite, text } => {
+                self.add_or_accept(step, identity, name, invite, text)?
             }
+            Command::AcceptRequest { identity, name } => {
+                self.accept_request(step, identity, name)?
+            }
+            Command::DeclineRequest { identity } => self.decline_request(step, identity),
             Command::ImportCard { card, name } => self.import_card(step, &card, name)?,
             Command::Rename { identity, name } => self.rename(step, identity, name),
             Command::SetBlocked { identity, blocked } => self.set_blocked(step, identity, blocked),

@@ -4,6 +4,7 @@ use tortalk_model::{
     Envelope, EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeHash, PurgeKey, UnixMillis,
 };
 
+use crate::requests::ContactRequest;
 use crate::write::{Contact, HeldEnvelope, IncomingMessage, OutgoingMessage, RegisteredMailbox};
 
 /// What is carried of one giver.
@@ -30,6 +31,18 @@ pub trait Read {
     /// # Errors
     /// When the store cannot be read.
     fn contacts(&self) -> Result<Vec<Contact>, Self::Error>;
+
+    /// Everybody who asks to be a contact, in the order in which they first asked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn requests(&self) -> Result<Vec<ContactRequest>, Self::Error>;
+
+    /// Whether a request was declined and that is not forgotten yet.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn declined(&self, id: &MessageId) -> Result<bool, Self::Error>;
 
     /// Our own cards as last signed: for strangers, for contacts.
     ///

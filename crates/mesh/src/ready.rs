@@ -9,6 +9,7 @@ use tortalk_wire::{ByeReason, Frame};
 use crate::delivery::DeliveryState;
 use crate::input::{LinkId, RequestId};
 use crate::relay::{RelayAction, RelayDown};
+use crate::requests::ContactRequest;
 use crate::write::{Contact, IncomingMessage, Write};
 
 /// Everything that one input leads to.
@@ -130,6 +131,17 @@ pub enum CommandError {
     /// The card is dated further ahead than our clock lets it be.
     #[error("this card is dated more than two days ahead of this computer's clock")]
     CardAhead,
+    /// Nobody of this identity asks to be a contact.
+    #[error("nobody of this identity asks to be your contact")]
+    NoSuchRequest,
+    /// What is said with a request is over its limit.
+    #[error("the text has {len} bytes; at most {limit} fit in a contact request: write less")]
+    RequestTooLong {
+        /// Bytes of the text.
+        len: usize,
+        /// Bytes that fit.
+        limit: usize,
+    },
     /// No such message.
     #[error("there is no such message")]
     NoSuchMessage,
@@ -178,8 +190,15 @@ pub enum Event {
         /// The name that they give themselves.
         name: String,
     },
+    /// Somebody asks to be a contact, or asks anew.
+    ContactRequest(Box<ContactRequest>),
     /// A contact was added or changed.
     ContactChanged(Box<Contact>),
+    /// Somebody is no contact any more, and not blocked.
+    ContactRemoved {
+        /// Who.
+        identity: IdentityKey,
+    },
     /// A peer refused something of ours in a way that the user can mend.
     ClockDiffers {
         /// Who said so.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tortalk_keys::card::Card;
 use tortalk_model::limits::RECEIPT_IDS_MAX;
 use tortalk_model::{ChainId, IdentityKey, Nonce, entropy};
 use tortalk_seal::{Body, Draft, ReceiptEntry, SignedMessage};
@@ -48,24 +49,27 @@ impl Mesh {
         }
     }
 
+    /// Tells somebody who asks to be a contact that their request is here.
+    pub(crate) fn confirm_request<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        card: &Card,
+        entry: ReceiptEntry,
+    ) {
+        let Some(signed) = self.sign_receipt(step, &card.identity(), &[entry]) else { return };
+        if let Some(held) = self.seal_to_stranger(step, card, &signed, Purpose::Receipt) {
+            self.hold(step, held);
+        }
+    }
+
     fn make_receipt<R: Read>(
         &mut self,
         step: &mut Step<'_, R>,
         contact: &IdentityKey,
         entries: &[ReceiptEntry],
     ) {
-        let draft = Draft {
-            audience: *contact,
-            device_id: self.keyring.device_id,
-            // req: SEA-09
-            nonce: Nonce::from_bytes(entropy::array(&mut *self.entropy)),
-            sent_at: step.now.wall,
-            chain_id: ChainId::from_bytes([0; 8]),
-            counter: 0,
-            body: Body::Receipt(entries.to_vec()),
-        };
         // A receipt that cannot be made comes with the next duplicate.
-        let Ok(signed) = SignedMessage::sign(&self.keyring.identity, draft) else { return };
+        let Some(signed) = self.sign_receipt(step, contact, entries) else { return };
         let Some(held) = self.seal_to_contact(step, contact, &signed, Purpose::Receipt) else {
             return;
         };
@@ -74,5 +78,24 @@ impl Mesh {
             step.ready.writes.push(Write::ReceiptMade { message_id, kind, at });
         }
         self.hold(step, held);
+    }
+
+    fn sign_receipt<R: Read>(
+        &mut self,
+        step: &Step<'_, R>,
+        to: &IdentityKey,
+        entries: &[ReceiptEntry],
+    ) -> Option<SignedMessage> {
+        let draft = Draft {
+            audience: *to,
+            device_id: self.keyring.device_id,
+            // req: SEA-09
+            nonce: Nonce::from_bytes(entropy::array(&mut *self.entropy)),
+            sent_at: step.now.wall,
+            chain_id: ChainId::from_bytes([0; 8]),
+            counter: 0,
+            body: Body::Receipt(entries.to_vec()),
+        };
+        SignedMessage::sign(&self.keyring.identity, draft).ok()
     }
 }

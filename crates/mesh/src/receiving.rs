@@ -19,6 +19,7 @@ use crate::links::Link;
 use crate::mesh::{CommandResult, Mesh, Step};
 use crate::read::Read;
 use crate::ready::{CommandError, Event, LinkAction, Outcome};
+use crate::requests::Bringer;
 use crate::sending::remember_until;
 use crate::write::{Evidence, IncomingMessage, Write};
 
@@ -95,7 +96,9 @@ impl Mesh {
         envelope: &Envelope,
         beside: &Beside,
     ) -> Result<Verdict, R::Error> {
-        let Some(peer) = self.links.get(&id).map(|link| link.peer.identity) else {
+        let Some((peer, address)) =
+            self.links.get(&id).map(|link| (link.peer.identity, link.address.ip()))
+        else {
             return Ok(Verdict::refused(RefusalReason::Busy));
         };
         let accepted = self.is_accepted(&peer);
@@ -141,10 +144,11 @@ impl Mesh {
         };
         // The sender of the words, not the one who brought them, has to be a
         // contact; who is none, or is blocked, sees no difference to a mailbox
-        // that does not exist.
+        // that does not exist. Others may ask to be one.
         // req: GSP-26
         if !self.is_accepted(&opened.sender()) {
-            return Ok(Verdict::refused(RefusalReason::NotForMe));
+            let bringer = Bringer::Peer { identity: peer, address };
+            return self.take_request(step, bringer, envelope, &opened);
         }
         let verdict = self.deliver(step, &opened)?;
         let (envelope_id, purge_key) = (envelope.id(), Some(opened.purge_key().clone()));
@@ -195,6 +199,9 @@ impl Mesh {
             }
             return Ok(Verdict::DUPLICATE);
         }
+        if matches!(opened.body(), Body::ContactAccept { .. }) {
+            self.take_accept(step, opened)?;
+        }
         if let Body::Card { card }
         | Body::ContactAccept { card }
         | Body::ContactRequest { card, .. } = opened.body()
@@ -203,6 +210,11 @@ impl Mesh {
         }
         self.store_message(step, opened);
         self.confirm(opened);
+        // Whoever asks lacks our card, whatever they had before.
+        // req: REQ-24
+        if matches!(opened.body(), Body::ContactRequest { .. }) {
+            self.send_accept(step, &opened.sender());
+        }
         Ok(Verdict::STORED)
     }
 
@@ -287,8 +299,7 @@ impl Mesh {
                 continue;
             }
             // req: DLV-13
-            let mut proof = opened.bytes().to_vec();
-            proof.extend_from_slice(opened.signature().as_bytes());
+            let proof = proof_of(opened);
             let evidence = Evidence::Receipt { kind: entry.kind, at: step.now.wall, proof };
             message.evidence.push(evidence.clone());
             let message_id = entry.message_id;
@@ -344,6 +355,13 @@ impl Mesh {
         }
         Ok(Ok(Outcome::Done))
     }
+}
+
+/// What a message of somebody else's proves later: its signed bytes and signature.
+pub(crate) fn proof_of(opened: &OpenedMessage) -> Vec<u8> {
+    let mut proof = opened.bytes().to_vec();
+    proof.extend_from_slice(opened.signature().as_bytes());
+    proof
 }
 
 /// Whether people see it: what is part of a conversation, and what somebody says

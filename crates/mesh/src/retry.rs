@@ -109,7 +109,7 @@ impl Mesh {
         Ok(())
     }
 
-    fn held_for<R: Read>(
+    pub(crate) fn held_for<R: Read>(
         &self,
         step: &Step<'_, R>,
         message: &OutgoingMessage,
@@ -204,11 +204,22 @@ impl Mesh {
         if DeliveryState::of(&message).is_final() {
             return Ok(Ok(Outcome::Done));
         }
+        self.give_up(step, &message)?;
+        Ok(Ok(Outcome::Done))
+    }
+
+    /// Ends the efforts for a message because the user wants that.
+    pub(crate) fn give_up<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        message: &OutgoingMessage,
+    ) -> Result<(), R::Error> {
+        let message_id = message.message_id;
         let evidence = Evidence::Cancelled { at: step.now.wall };
         step.ready.writes.push(Write::AddEvidence { message_id, evidence });
-        self.stop_trying(step, &message)?;
+        self.stop_trying(step, message)?;
         self.state_changed(step, message_id, message.contact, DeliveryState::Cancelled);
-        Ok(Ok(Outcome::Done))
+        Ok(())
     }
 
     /// Nothing more is to be done for a message.
@@ -228,6 +239,10 @@ impl Mesh {
     /// A timed try goes round again, to contacts who do not have it yet.
     fn spread_again<R: Read>(&mut self, step: &mut Step<'_, R>, held: &HeldEnvelope) {
         let envelope_id = held.envelope.id();
+        // req: REQ-05
+        if held.is_for_stranger() {
+            return;
+        }
         // req: CAR-17
         if held.ttl < TTL_AGAIN {
             step.ready.writes.push(Write::SetTtl { envelope_id, ttl: TTL_AGAIN });

@@ -2,13 +2,15 @@
 
 use core::time::Duration;
 
+use tortalk_keys::card::Card;
 use tortalk_keys::{Signature, stamp};
-use tortalk_model::entropy;
+use tortalk_model::entropy::{self, Entropy};
 use tortalk_model::envelope::key_id;
 use tortalk_model::limits::{BODY_BYTES_MAX, ENVELOPE_LIFE_MAX, RESEAL_FOR_CLOCK_AFTER};
-use tortalk_model::{EnvelopeId, IdentityKey, MessageId, Nonce, Now, UnixMillis};
+use tortalk_model::{ChainId, EnvelopeId, IdentityKey, MessageId, Nonce, Now, UnixMillis};
 use tortalk_seal::{Body, Draft, Recipient, SealingPublic, SignedMessage, seal};
 
+use crate::contacts::Known;
 use crate::delivery::DeliveryState;
 use crate::mesh::{CommandResult, Mesh, Step};
 use crate::read::Read;
@@ -28,30 +30,61 @@ impl Mesh {
         if text.len() > BODY_BYTES_MAX {
             return Err(CommandError::TextTooLong { len: text.len(), limit: BODY_BYTES_MAX });
         }
-        let known = self.contacts.get_mut(&to).ok_or(CommandError::NotAContact)?;
-        if known.contact.standing == Standing::Blocked {
-            return Err(CommandError::Blocked);
+        match self.contacts.get(&to).map(|known| known.contact.standing) {
+            Some(Standing::Accepted) => {}
+            Some(Standing::Blocked) => return Err(CommandError::Blocked),
+            Some(Standing::Unwanted) | None => return Err(CommandError::NotAContact),
         }
+        let len = text.len();
+        let (message_id, state) = self
+            .compose(step, &to, Body::Text(text))
+            .ok_or(CommandError::TextTooLong { len, limit: BODY_BYTES_MAX })?;
+        Ok(Outcome::Queued { message_id, state })
+    }
+
+    /// Writes a message to a contact and sends it on its way. None when there is no
+    /// such contact, or the body is beyond its limits.
+    pub(crate) fn compose<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        to: &IdentityKey,
+        body: Body,
+    ) -> Option<(MessageId, DeliveryState)> {
+        let to = *to;
+        let known = self.contacts.get_mut(&to)?;
+        let (body_type, visible) = (body.body_type(), body.is_user_visible());
+        let text = match &body {
+            Body::Text(text) | Body::ContactRequest { text, .. } => text.clone(),
+            _ => String::new(),
+        };
+        let (chain_id, counter) = if visible {
+            (known.contact.chain_id, known.contact.next_counter)
+        } else {
+            (ChainId::from_bytes([0; 8]), 0)
+        };
         let draft = Draft {
             audience: to,
             device_id: self.keyring.device_id,
             // req: SEA-09
             nonce: Nonce::from_bytes(entropy::array(&mut *self.entropy)),
             sent_at: step.now.wall,
-            chain_id: known.contact.chain_id,
-            counter: known.contact.next_counter,
-            body: Body::Text(text.clone()),
+            chain_id,
+            counter,
+            body,
         };
-        let signed = SignedMessage::sign(&self.keyring.identity, draft)
-            .map_err(|_| CommandError::TextTooLong { len: text.len(), limit: BODY_BYTES_MAX })?;
-        known.contact.next_counter += 1;
-        step.ready.writes.push(Write::PutContact(Box::new(known.contact.clone())));
+        let signed = SignedMessage::sign(&self.keyring.identity, draft).ok()?;
+        if visible {
+            known.contact.next_counter += 1;
+            step.ready.writes.push(Write::PutContact(Box::new(known.contact.clone())));
+        }
         let message_id = signed.message_id();
         let mut message = OutgoingMessage {
             message_id,
             contact: to,
             signed: signed.bytes().to_vec(),
             signature: *signed.signature().as_bytes(),
+            body_type,
+            counter,
             text,
             written_at: step.now.wall,
             envelope_id: None,
@@ -69,7 +102,7 @@ impl Mesh {
         if let Some(held) = held {
             self.hold(step, held);
         }
-        Ok(Outcome::Queued { message_id, state })
+        Some((message_id, state))
     }
 
     /// Seals to a contact's newest valid key, if there is one.
@@ -92,31 +125,24 @@ impl Mesh {
         purpose: Purpose,
         clock: Option<UnixMillis>,
     ) -> Option<HeldEnvelope> {
-        let known = self.contacts.get(to)?;
-        let card = known.card.as_ref()?;
         let their_now = self.their_now(to, step.now);
-        // req: GSP-22, SEA-40
-        let entry = card.newest_sealing_key(their_now)?;
-        let key = SealingPublic::from_bytes(&entry.public[..]).ok()?;
-        let mailbox = card.contact_mailbox()?;
-        // An hour less than the longest life, because expiries are rounded up.
-        // req: ENV-11, SEA-41
-        let life = ENVELOPE_LIFE_MAX.saturating_sub(Duration::from_secs(3600));
-        let latest = entry.not_after.saturating_add(life);
-        let expires_at = clock.unwrap_or(their_now).saturating_add(life).min(latest);
-        let recipient = Recipient { mailbox, key: &key };
-        let sealed = seal(signed, &recipient, expires_at, &mut *self.entropy).ok()?;
-        let deposit_key = card.contact().map(|part| part.deposit_key)?;
-        let [random] = entropy::array::<1>(&mut *self.entropy);
-        Some(HeldEnvelope {
-            stamp: stamp(&deposit_key, &sealed.envelope.id()).to_vec(),
-            envelope: sealed.envelope,
-            contact: *to,
-            purpose,
-            // req: GSP-17
-            ttl: 2 + (random & 1),
-            purge_key: Some(sealed.purge_key),
-        })
+        let known = self.contacts.get(to)?;
+        // req: REQ-03
+        let asks = matches!(signed.fields().body, Body::ContactRequest { .. });
+        let card = known.card.as_ref().or_else(|| known.intro_card.as_ref().filter(|_| asks))?;
+        seal_to_card(card, (their_now, clock), signed, purpose, &mut *self.entropy)
+    }
+
+    /// Seals to the card of somebody who is no contact yet.
+    pub(crate) fn seal_to_stranger<R: Read>(
+        &mut self,
+        step: &Step<'_, R>,
+        card: &Card,
+        signed: &SignedMessage,
+        purpose: Purpose,
+    ) -> Option<HeldEnvelope> {
+        let their_now = self.their_now(&card.identity(), step.now);
+        seal_to_card(card, (their_now, None), signed, purpose, &mut *self.entropy)
     }
 
     /// Makes an envelope durable and hands it over if its recipient is linked.
@@ -133,7 +159,8 @@ impl Mesh {
         step: &mut Step<'_, R>,
         contact: &IdentityKey,
     ) -> Result<(), R::Error> {
-        if !self.is_accepted(contact) || !self.can_seal(contact, step.now) {
+        let any_key = self.can_seal(contact, step.now) || self.can_ask(contact, step.now);
+        if !self.is_accepted(contact) || !any_key {
             return Ok(());
         }
         for message_id in step.store.waiting_for_key(contact)? {
@@ -255,15 +282,14 @@ impl Mesh {
     /// Whether its recipient has another key or mailbox by now than this envelope
     /// is for.
     pub(crate) fn is_outdated(&self, now: Now, held: &HeldEnvelope) -> bool {
-        let Some(card) = self.contacts.get(&held.contact).and_then(|known| known.card.as_ref())
-        else {
+        let Some(card) = self.contacts.get(&held.contact).and_then(Known::any_card) else {
             return false;
         };
         let header = held.envelope.header();
         let newest = card.newest_sealing_key(self.their_now(&held.contact, now));
+        let mailbox = card.contact_mailbox().unwrap_or_else(|| card.intro_mailbox());
         newest.is_some_and(|entry| {
-            key_id(&entry.public[..]) != header.key_id
-                || card.contact_mailbox().is_some_and(|mailbox| mailbox != header.mailbox)
+            key_id(&entry.public[..]) != header.key_id || mailbox != header.mailbox
         })
     }
 
@@ -272,6 +298,12 @@ impl Mesh {
         let card = self.contacts.get(contact).and_then(|known| known.card.as_ref());
         let their_now = self.their_now(contact, now);
         card.is_some_and(|card| card.newest_sealing_key(their_now).is_some())
+    }
+
+    /// Whether a key is known to which a request to this contact can be sealed now.
+    fn can_ask(&self, contact: &IdentityKey, now: Now) -> bool {
+        let card = self.contacts.get(contact).and_then(Known::any_card);
+        card.is_some_and(|card| card.newest_sealing_key(self.their_now(contact, now)).is_some())
     }
 
     pub(crate) fn state_changed<R: Read>(
@@ -284,6 +316,44 @@ impl Mesh {
         let at = step.now.wall;
         step.ready.events.push(Event::StateChanged { message_id, contact, state, at });
     }
+}
+
+/// Seals for whoever's card this is: for contacts' mail, or, by an intro card,
+/// for strangers'. `their_now` is by the recipient's clock; the expiry is for
+/// `clock`, where that is somebody else's.
+fn seal_to_card(
+    card: &Card,
+    (their_now, clock): (UnixMillis, Option<UnixMillis>),
+    signed: &SignedMessage,
+    purpose: Purpose,
+    entropy: &mut dyn Entropy,
+) -> Option<HeldEnvelope> {
+    // req: GSP-22, SEA-40
+    let entry = card.newest_sealing_key(their_now)?;
+    let key = SealingPublic::from_bytes(&entry.public[..]).ok()?;
+    let mailbox = card.contact_mailbox().unwrap_or_else(|| card.intro_mailbox());
+    // An hour less than the longest life, because expiries are rounded up.
+    // req: ENV-11, SEA-41
+    let life = ENVELOPE_LIFE_MAX.saturating_sub(Duration::from_secs(3600));
+    let latest = entry.not_after.saturating_add(life);
+    let expires_at = clock.unwrap_or(their_now).saturating_add(life).min(latest);
+    let recipient = Recipient { mailbox, key: &key };
+    let sealed = seal(signed, &recipient, expires_at, entropy).ok()?;
+    let [random] = entropy::array::<1>(entropy);
+    let (stamp, ttl) = match card.contact() {
+        // req: GSP-17
+        Some(part) => (stamp(&part.deposit_key, &sealed.envelope.id()).to_vec(), 2 + (random & 1)),
+        // req: REQ-04, REQ-05
+        None => (Vec::new(), 0),
+    };
+    Some(HeldEnvelope {
+        stamp,
+        envelope: sealed.envelope,
+        contact: card.identity(),
+        purpose,
+        ttl,
+        purge_key: Some(sealed.purge_key),
+    })
 }
 
 /// Until when a seen envelope is remembered; holders add their tolerance.

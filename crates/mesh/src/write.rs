@@ -5,13 +5,28 @@ use tortalk_model::{
     ChainId, EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeKey, RelayKey, SignedHash,
     StoreId, UnixMillis,
 };
-use tortalk_seal::{Body, ReceiptKind};
+use tortalk_seal::{Body, BodyType, ReceiptKind};
+
+use crate::requests::ContactRequest;
 
 /// One change of the store; the changes of a [`crate::Ready`] are applied in order.
 #[derive(Debug, Clone)]
 pub enum Write {
     /// Insert or replace a contact, by its identity.
     PutContact(Box<Contact>),
+    /// Forget a contact; what was said with them stays.
+    DropContact(IdentityKey),
+    /// Insert or replace the one open request of somebody.
+    PutRequest(Box<ContactRequest>),
+    /// This person's request is dealt with.
+    DropRequest(IdentityKey),
+    /// A request was declined; an [`Write::Expire`] past `until` forgets that.
+    Declined {
+        /// The request.
+        message_id: MessageId,
+        /// By our clock.
+        until: UnixMillis,
+    },
     /// Our own signed cards and the sequence they bear.
     PutOwnCards {
         /// For strangers.
@@ -98,9 +113,10 @@ pub enum Write {
     },
     /// The user has seen this incoming message.
     MarkRead(MessageId),
-    /// Forget what has expired: seen envelopes, held receipts, carried envelopes and
-    /// what could not be opened, past this time. An envelope that holds a message of
-    /// ours stays until the message is sealed again or done with.
+    /// Forget what has expired past this time: seen envelopes, declined requests,
+    /// held receipts, carried envelopes and what could not be opened. An envelope
+    /// that holds a message of ours stays until the message is sealed again or
+    /// done with.
     Expire {
         /// By our clock, tolerance already taken off.
         before: UnixMillis,
@@ -133,8 +149,10 @@ pub struct RegisteredMailbox {
 pub enum Standing {
     /// A contact: mail is exchanged, both ways, once they have accepted us too.
     Accepted,
-    /// Nothing of theirs comes in and nothing goes out.
+    /// A contact; nothing of theirs comes in and nothing goes out.
     Blocked,
+    /// No contact, and blocked all the same: they cannot even ask.
+    Unwanted,
 }
 
 /// Somebody whom the user has dealt with.
@@ -159,6 +177,8 @@ pub struct Contact {
     pub chain_id: ChainId,
     /// The number of the next message in it.
     pub next_counter: u64,
+    /// Our last request to them, where one was made.
+    pub requested: Option<MessageId>,
     /// By our clock.
     pub added_at: UnixMillis,
 }
@@ -174,6 +194,10 @@ pub struct OutgoingMessage {
     pub signed: Vec<u8>,
     /// The signature over them.
     pub signature: [u8; 64],
+    /// What kind of body the signed bytes hold.
+    pub body_type: BodyType,
+    /// Its number in our chain to them; 0 where it has none.
+    pub counter: u64,
     /// The text as it is shown and searched.
     pub text: String,
     /// By our clock; also `sent_at` in the signed bytes.
@@ -257,6 +281,14 @@ pub struct HeldEnvelope {
     pub stamp: Vec<u8>,
     /// The key that makes holders forget it; carriers do not have it.
     pub purge_key: Option<PurgeKey>,
+}
+
+impl HeldEnvelope {
+    /// Whether it is for somebody's intro mailbox: carried by nobody.
+    pub const fn is_for_stranger(&self) -> bool {
+        // Contacts' mail has a stamp; what is carried is as its giver had it.
+        self.stamp.is_empty() && !matches!(self.purpose, Purpose::Carried)
+    }
 }
 
 /// A message for us.

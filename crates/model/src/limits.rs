@@ -81,6 +81,18 @@ pub const CARD_AHEAD_MAX: Duration = Duration::from_secs(48 * 3600);
 pub const RECEIPT_IDS_MAX: usize = 256;
 /// What a contact request says, in UTF-8 bytes.
 pub const REQUEST_TEXT_BYTES_MAX: usize = 1024;
+/// Contact requests that wait for the user, wherever they came from.
+pub const REQUESTS_MAX: usize = 32;
+/// Of them from one address.
+pub const REQUESTS_PER_ADDRESS_MAX: usize = 2;
+/// Of them from one relay.
+pub const REQUESTS_PER_RELAY_MAX: usize = 16;
+/// Who finds no place for a request is told to come again after this time, in
+/// seconds.
+pub const REQUEST_RETRY_AFTER_S: u32 = 3600;
+/// A request that nobody decided on is forgotten after this time; a declined one
+/// is known for as long.
+pub const REQUEST_KEPT: Duration = RESEAL_FOR;
 
 /// A discovery beacon's datagram.
 pub const BEACON_BYTES_MAX: usize = 64;

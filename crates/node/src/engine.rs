@@ -354,8 +354,10 @@ impl Engine {
         }
         self.store.apply(&writes)?;
         for write in writes {
-            if let Write::PutContact(contact) = write {
-                self.contacts.put(*contact);
+            match write {
+                Write::PutContact(contact) => self.contacts.put(*contact),
+                Write::DropContact(identity) => self.contacts.remove(&identity),
+                _ => {}
             }
         }
         Ok(())
@@ -402,6 +404,10 @@ impl Engine {
 }
 
 impl Contacts {
+    fn remove(&mut self, identity: &IdentityKey) {
+        self.all.retain(|contact| contact.identity != *identity);
+    }
+
     fn put(&mut self, contact: Contact) {
         if self.stale {
             return; // What is read next has it.

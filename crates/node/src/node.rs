@@ -213,6 +213,7 @@ impl Parts {
             name: settings.user.username.clone().unwrap_or_default(),
             visibility: visibility(settings),
             read_receipts: settings.messages.read_receipts,
+            request_receipts: settings.messages.request_receipts,
             instance_id,
             relays: Vec::new(),
         };

@@ -24,7 +24,7 @@ pub(crate) const KNOWN: Known = &[
     ("network", &["tcp_port", "interfaces", "beacons", "mdns", "visibility", "peers"]),
     ("server", &["url", "safety_mode", "tor_socks"]),
     ("user", &["username"]),
-    ("messages", &["read_receipts"]),
+    ("messages", &["read_receipts", "request_receipts"]),
 ];
 
 /// A profile's settings. [`Settings::default`] is what an empty file means.
@@ -114,6 +114,9 @@ pub struct User {
 pub struct Messages {
     /// Whether receipts of reading are sent.
     pub read_receipts: bool,
+    /// Whether somebody who asks to be a contact gets a receipt before that is
+    /// decided.
+    pub request_receipts: bool,
 }
 
 impl Default for Identity {
@@ -237,6 +240,9 @@ impl Settings {
         self.user.username = file.read("user", "username", NAME, |v| text(v, username));
         if let Some(on) = file.read("messages", "read_receipts", FLAG, flag) {
             self.messages.read_receipts = on;
+        }
+        if let Some(on) = file.read("messages", "request_receipts", FLAG, flag) {
+            self.messages.request_receipts = on;
         }
     }
 }

@@ -151,7 +151,7 @@ fn writes(n: u8) -> Vec<Write> {
                 Write::AddEvidence { message_id, evidence },
                 Write::NextTry { message_id, attempts: 1, at: None },
                 Write::DropEnvelope(id(n - 2)),
-                Write::Seen { envelope_id: id(n), until: at(3) },
+                Write::Seen { envelope_id: id(n), until: at(3), purge_key: None },
             ]
         }
         _ if n.is_multiple_of(3) => bulk(n),
@@ -191,7 +191,7 @@ fn received(n: u8, from: u8, body: Body) -> Vec<Write> {
     let (until, at) = (UnixMillis(u64::from(n + 2) * HOUR), UnixMillis(u64::from(n) * HOUR));
     let (message_id, kind) = (message_id(n), ReceiptKind::Delivered);
     vec![
-        Write::Seen { envelope_id: id(n + 120), until },
+        Write::Seen { envelope_id: id(n + 120), until, purge_key: None },
         Write::PutIncoming(Box::new(incoming(n, from, body))),
         Write::PutEnvelope(Box::new(held(n, from, Purpose::Receipt))),
         Write::ReceiptMade { message_id, kind, at },
@@ -232,7 +232,8 @@ fn read(store: &Store) -> Result<String, StoreError> {
         add(&store.incoming(&message_id(n))?);
         add(&[store.seen(&id(n))?, store.seen(&id(n + NUMBERS))?]);
         if let Some(held) = store.envelope(&id(n))? {
-            let bytes = [held.envelope.as_bytes(), held.purge_key.as_bytes(), &held.stamp];
+            let purge_key = held.purge_key.as_ref().map_or(&[][..], |key| key.as_bytes());
+            let bytes = [held.envelope.as_bytes(), purge_key, &held.stamp];
             add(&(held.contact, held.purpose, held.ttl, hash::labelled(b"envelope", &bytes)));
         }
     }

@@ -161,6 +161,8 @@ fn message(n: u32) -> OutgoingMessage {
         contact: person(),
         signed: [&[0; 116], text.as_bytes()].concat(),
         signature: [1; 64],
+        body_type: tortalk_seal::BodyType::TEXT,
+        counter: u64::from(n),
         text,
         written_at: UnixMillis(u64::from(n)),
         envelope_id: None,

@@ -26,6 +26,20 @@ CREATE TABLE contact (
     sealed BLOB NOT NULL
 ) STRICT;
 
+-- Who asks to be a contact, in the order in which they first asked.
+CREATE TABLE request (
+    id     INTEGER PRIMARY KEY,
+    person INTEGER NOT NULL UNIQUE REFERENCES person,  -- to find and replace it
+    sealed BLOB NOT NULL
+) STRICT;
+
+-- Requests that were declined: they may come again.
+CREATE TABLE declined (
+    message_id BLOB PRIMARY KEY,  -- as in `message`
+    until      INTEGER NOT NULL   -- when that may be forgotten
+) STRICT, WITHOUT ROWID;
+CREATE INDEX declined_until ON declined (until);
+
 -- The part of messages that never changes, both ways, in the order in which
 -- they were stored. No row is ever deleted: ids are remembered for ever.
 CREATE TABLE message (
@@ -34,10 +48,12 @@ CREATE TABLE message (
     direction  INTEGER NOT NULL CHECK (direction IN (0, 1)),  -- 0 to us, 1 from us
     shown      INTEGER NOT NULL CHECK (shown IN (0, 1)),  -- 1: people see it
     message_id BLOB NOT NULL,  -- a hash that includes a random nonce: shows nobody
+    number     INTEGER,  -- from us: its place in our chain to that person, if it has one
     sealed     BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX message_by_id ON message (message_id, direction);
 CREATE INDEX message_of ON message (person, id) WHERE shown = 1;
+CREATE INDEX message_number ON message (person, number) WHERE number IS NOT NULL;
 
 -- What changes about a message from us.
 CREATE TABLE outgoing (

@@ -1,10 +1,11 @@
 //! Carrying out the machine's writes.
 
 use tortalk_mesh::{
-    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Write,
+    Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose,
+    Write,
 };
 use tortalk_model::{Envelope, EnvelopeId, IdentityKey, MessageId, PurgeKey, UnixMillis};
-use tortalk_seal::Body;
+use tortalk_seal::{Body, BodyType};
 
 use crate::cell::{Place, Table};
 use crate::error::StoreError;
@@ -33,6 +34,10 @@ impl Store {
     fn apply_one(&mut self, write: &Write) -> Result<(), StoreError> {
         match write {
             Write::PutContact(contact) => self.put_contact(contact),
+            Write::DropContact(identity) => self.drop_contact(identity),
+            Write::PutRequest(request) => self.put_request(request),
+            Write::DropRequest(identity) => self.drop_request(identity),
+            Write::Declined { message_id, until } => self.decline(message_id, *until),
             Write::PutOwnCards { intro, contact } => {
                 self.put_meta(CARDS, &rows::cards(intro, contact))
             }
@@ -88,6 +93,45 @@ impl Store {
         Ok(())
     }
 
+    fn drop_contact(&self, identity: &IdentityKey) -> Result<(), StoreError> {
+        let Some(person) = self.db.person(identity)? else { return Ok(()) };
+        self.db.execute("DELETE FROM contact WHERE person = ?1", [person])?;
+        Ok(())
+    }
+
+    fn put_request(&mut self, request: &ContactRequest) -> Result<(), StoreError> {
+        let person = self.db.number_person(&request.identity, &mut *self.entropy)?;
+        let known =
+            self.db.row("SELECT id FROM request WHERE person = ?1", [person], |row| row.get(0))?;
+        let id = match known {
+            Some(id) => id,
+            None => self.db.next_id("SELECT ifnull(max(id), 0) + 1 FROM request")?,
+        };
+        let place = Place::new(Table::Request, id).number(person);
+        let sealed = place.seal(&self.db.key, &mut *self.entropy, &rows::request(request));
+        self.db.execute(
+            "INSERT INTO request (id, person, sealed) VALUES (?1, ?2, ?3)
+             ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed",
+            (id, person, sealed),
+        )?;
+        Ok(())
+    }
+
+    fn drop_request(&self, identity: &IdentityKey) -> Result<(), StoreError> {
+        let Some(person) = self.db.person(identity)? else { return Ok(()) };
+        self.db.execute("DELETE FROM request WHERE person = ?1", [person])?;
+        Ok(())
+    }
+
+    fn decline(&self, id: &MessageId, until: UnixMillis) -> Result<(), StoreError> {
+        self.db.execute(
+            "INSERT INTO declined (message_id, until) VALUES (?1, ?2)
+             ON CONFLICT (message_id) DO UPDATE SET until = max(until, excluded.until)",
+            (id.as_bytes(), column_of_time(until)),
+        )?;
+        Ok(())
+    }
+
     fn put_outgoing(&mut self, message: &OutgoingMessage) -> Result<(), StoreError> {
         if self.db.message_row(&message.message_id, Direction::Outgoing)?.is_some() {
             return Ok(());
@@ -95,8 +139,9 @@ impl Store {
         let (row, person) = self.put_message(
             &message.contact,
             Direction::Outgoing,
-            Some(&message.text),
+            is_shown(message.body_type).then_some(&message.text),
             &message.message_id,
+            number_of(message.counter),
             &rows::outgoing(message),
         )?;
         let state = OutgoingState {
@@ -121,6 +166,7 @@ impl Store {
             Direction::Incoming,
             shown_text(&message.body),
             &message.message_id,
+            None,
             &rows::incoming(message)?,
         )?;
         let state = IncomingState { receipt_at: message.receipt_at, read: message.read };
@@ -136,17 +182,18 @@ impl Store {
         direction: Direction,
         text: Option<&str>,
         message_id: &MessageId,
+        number: Option<i64>,
         plaintext: &[u8],
     ) -> Result<(i64, i64), StoreError> {
         let person = self.db.number_person(contact, &mut *self.entropy)?;
         let row = self.db.next_id("SELECT ifnull(max(id), 0) + 1 FROM message")?;
         let shown = i64::from(text.is_some());
-        let place = message_place(row, person, direction, shown, message_id);
+        let place = message_place(row, person, direction, shown, message_id, number);
         let sealed = place.seal(&self.db.key, &mut *self.entropy, plaintext);
         self.db.execute(
-            "INSERT INTO message (id, person, direction, shown, message_id, sealed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            (row, person, direction as i64, shown, message_id.as_bytes(), sealed),
+            "INSERT INTO message (id, person, direction, shown, message_id, number, sealed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            (row, person, direction as i64, shown, message_id.as_bytes(), number, sealed),
         )?;
         if let Some(text) = text {
             self.index.add(Entry { row, person }, text);
@@ -387,6 +434,7 @@ impl Store {
     fn expire(&self, before: UnixMillis) -> Result<(), StoreError> {
         let before = column_of_time(before);
         self.db.execute("DELETE FROM seen WHERE until < ?1", [before])?;
+        self.db.execute("DELETE FROM declined WHERE until < ?1", [before])?;
         self.db.execute("DELETE FROM envelope WHERE forget_at < ?1", [before])?;
         self.db.execute("DELETE FROM unopened WHERE forget_at < ?1", [before])?;
         Ok(())
@@ -433,6 +481,19 @@ pub(crate) fn shown_text(body: &Body) -> Option<&str> {
         | Body::Card { .. }
         | Body::ResendRequest(_) => None,
     }
+}
+
+/// Whether people see a message of this kind in a conversation.
+pub(crate) const fn is_shown(body_type: BodyType) -> bool {
+    match body_type {
+        BodyType::TEXT | BodyType::CONTACT_REQUEST => true,
+        other => !other.is_known(),
+    }
+}
+
+/// A place in a chain; the first is 1.
+fn number_of(counter: u64) -> Option<i64> {
+    (counter > 0).then(|| i64::try_from(counter).unwrap_or(i64::MAX))
 }
 
 const fn is_receipt(evidence: &Evidence) -> bool {

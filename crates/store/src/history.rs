@@ -2,7 +2,7 @@
 
 use tortalk_mesh::{DeliveryState, Evidence};
 use tortalk_model::{IdentityKey, MessageId, UnixMillis};
-use tortalk_seal::Body;
+use tortalk_seal::{Body, BodyType};
 
 use crate::apply::shown_text;
 use crate::cell::Table;
@@ -32,7 +32,8 @@ pub struct HistoryEntry {
     /// Its name.
     pub message_id: MessageId,
     /// What it says. Bodies that people see are text, contact requests, and
-    /// those that only a newer version can show.
+    /// those that only a newer version can show. Of what we wrote that is not
+    /// text, the words alone are here: a request of ours is without its card.
     pub body: Body,
     /// When it was written, by the writer's clock.
     pub sent_at: UnixMillis,
@@ -115,6 +116,19 @@ impl Store {
         found.map(|row| self.entry(&row)).transpose()
     }
 
+    /// Whether people see this message of ours in a conversation.
+    ///
+    /// # Errors
+    /// As [`Store::history`].
+    pub fn is_shown(&self, id: &MessageId) -> Result<bool, StoreError> {
+        let shown: Option<i64> = self.db.row(
+            "SELECT shown FROM message WHERE message_id = ?1 AND direction = 1",
+            [id.as_bytes()],
+            |row| row.get(0),
+        )?;
+        Ok(shown == Some(1))
+    }
+
     /// How many messages the user has not seen, by who wrote them; those with
     /// none are left out.
     ///
@@ -161,7 +175,7 @@ impl Store {
                     contact: message.contact,
                     message_id,
                     state: Some(DeliveryState::of(&message)),
-                    body: Body::Text(message.text),
+                    body: shown_body(message.body_type, message.text),
                     sent_at: message.written_at,
                     at: message.written_at,
                     evidence: message.evidence,
@@ -184,6 +198,14 @@ impl Store {
                 })
             }
         }
+    }
+}
+
+/// What people see of what we wrote.
+fn shown_body(body_type: BodyType, text: String) -> Body {
+    match body_type {
+        BodyType::CONTACT_REQUEST => Body::ContactRequest { card: Vec::new(), text },
+        _ => Body::Text(text),
     }
 }
 

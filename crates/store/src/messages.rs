@@ -24,13 +24,17 @@ pub(crate) struct MessageRow {
     pub(crate) direction: Direction,
     pub(crate) message_id: MessageId,
     shown: i64,
+    number: Option<i64>,
     sealed: Vec<u8>,
 }
 
 /// The columns of [`MessageRow`], for queries.
 macro_rules! message_columns {
     ($rest:literal) => {
-        concat!("SELECT id, person, direction, shown, message_id, sealed FROM message ", $rest)
+        concat!(
+            "SELECT id, person, direction, shown, message_id, number, sealed FROM message ",
+            $rest
+        )
     };
 }
 pub(crate) use message_columns;
@@ -48,7 +52,8 @@ impl MessageRow {
             },
             shown: row.get(3)?,
             message_id: MessageId::from_bytes(row.get(4)?),
-            sealed: row.get(5)?,
+            number: row.get(5)?,
+            sealed: row.get(6)?,
         })
     }
 
@@ -58,8 +63,8 @@ impl MessageRow {
         db: &Db,
         read: impl FnOnce(&[u8]) -> Result<T, rows::NotARow>,
     ) -> Result<T, StoreError> {
-        let Self { row, person, direction, shown, .. } = *self;
-        message_place(row, person, direction, shown, &self.message_id).open(
+        let Self { row, person, direction, shown, number, .. } = *self;
+        message_place(row, person, direction, shown, &self.message_id, number).open(
             &db.key,
             &self.sealed,
             read,
@@ -101,6 +106,8 @@ impl Db {
             contact: self.identity(row.person)?,
             signed: fixed.signed,
             signature: fixed.signature,
+            body_type: fixed.body_type,
+            counter: fixed.counter,
             text: fixed.text,
             written_at: fixed.written_at,
             envelope_id: state.envelope_id,
@@ -210,12 +217,14 @@ pub(crate) fn message_place(
     direction: Direction,
     shown: i64,
     message_id: &MessageId,
+    number: Option<i64>,
 ) -> Place {
     Place::new(Table::Message, row)
         .number(person)
         .number(direction as i64)
         .number(shown)
         .bytes(message_id.as_bytes())
+        .maybe(number)
 }
 
 pub(crate) fn outgoing_place(row: i64, waiting_for: Option<i64>, retry_at: Option<i64>) -> Place {

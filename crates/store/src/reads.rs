@@ -1,7 +1,8 @@
 //! What the machine asks.
 
 use tortalk_mesh::{
-    Carried, Contact, HeldEnvelope, IncomingMessage, OutgoingMessage, Read, RegisteredMailbox,
+    Carried, Contact, ContactRequest, HeldEnvelope, IncomingMessage, OutgoingMessage, Read,
+    RegisteredMailbox,
 };
 use tortalk_model::{
     Envelope, EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeHash, PurgeKey, UnixMillis,
@@ -58,6 +59,28 @@ impl Read for Store {
                 place.open(&self.db.key, &sealed, |bytes| rows::read_contact(identity, bytes))
             })
             .collect()
+    }
+
+    fn requests(&self) -> Result<Vec<ContactRequest>, StoreError> {
+        let found =
+            self.db.rows("SELECT id, person, sealed FROM request ORDER BY id", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
+            })?;
+        found
+            .into_iter()
+            .map(|(id, person, sealed)| {
+                let identity = self.db.identity(person)?;
+                let place = Place::new(Table::Request, id).number(person);
+                place.open(&self.db.key, &sealed, |bytes| rows::read_request(identity, bytes))
+            })
+            .collect()
+    }
+
+    fn declined(&self, id: &MessageId) -> Result<bool, StoreError> {
+        let found =
+            self.db
+                .row("SELECT 1 FROM declined WHERE message_id = ?1", [id.as_bytes()], |_| Ok(()))?;
+        Ok(found.is_some())
     }
 
     fn own_cards(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {

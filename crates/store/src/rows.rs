@@ -5,9 +5,11 @@
 //! in front. A schema with other layouts has a migration number of its own, so
 //! an unknown number is damage.
 
+use core::net::IpAddr;
+
 use tortalk_mesh::{
-    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, RegisteredMailbox,
-    Standing,
+    Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose,
+    RegisteredMailbox, RequestSource, Standing,
 };
 use tortalk_model::bytes::{LayoutError, Reader, Writer};
 use tortalk_model::{
@@ -64,20 +66,23 @@ pub(crate) fn read_person(bytes: &[u8]) -> Result<IdentityKey, NotARow> {
     read(bytes, |reader| Ok(IdentityKey::from_bytes(reader.array("identity")?)))
 }
 
-/// `name bytes ‖ standing u8 (1 accepted, 2 blocked) ‖ verified u8 ‖ card maybe
-/// bytes ‖ invite maybe bytes ‖ store_id maybe 16 ‖ chain_id 8 ‖ next_counter u64 ‖ added_at u64`.
+/// `name bytes ‖ standing u8 (1 accepted, 2 blocked, 3 unwanted) ‖ verified u8 ‖
+/// card maybe bytes ‖ invite maybe bytes ‖ store_id maybe 16 ‖ chain_id 8 ‖
+/// next_counter u64 ‖ requested maybe 32 ‖ added_at u64`.
 pub(crate) fn contact(contact: &Contact) -> Plaintext {
     let long = contact.name.len() + contact.card.as_ref().map_or(0, Vec::len) + 256;
     let writer = begin(long).bytes32(contact.name.as_bytes());
     let writer = writer.u8(match contact.standing {
         Standing::Accepted => 1,
         Standing::Blocked => 2,
+        Standing::Unwanted => 3,
     });
     let writer = writer.u8(contact.verified.into());
     let writer = maybe(writer, contact.card.as_ref(), |writer, card| writer.bytes32(card));
     let writer = maybe(writer, contact.invite.as_ref(), |writer, invite| writer.bytes32(invite));
     let writer = maybe(writer, contact.store_id, |writer, id| writer.raw(id.as_bytes()));
     let writer = writer.raw(contact.chain_id.as_bytes()).u64(contact.next_counter);
+    let writer = maybe(writer, contact.requested, |writer, id| writer.raw(id.as_bytes()));
     finish(writer.u64(contact.added_at.0))
 }
 
@@ -89,6 +94,7 @@ pub(crate) fn read_contact(identity: IdentityKey, bytes: &[u8]) -> Result<Contac
             standing: match reader.u8("standing")? {
                 1 => Standing::Accepted,
                 2 => Standing::Blocked,
+                3 => Standing::Unwanted,
                 _ => return Err(NotARow),
             },
             verified: flag(reader, "verified")?,
@@ -99,17 +105,62 @@ pub(crate) fn read_contact(identity: IdentityKey, bytes: &[u8]) -> Result<Contac
             })?,
             chain_id: ChainId::from_bytes(reader.array("chain_id")?),
             next_counter: reader.u64("next_counter")?,
+            requested: read_maybe(reader, |reader| {
+                Ok(MessageId::from_bytes(reader.array("requested")?))
+            })?,
             added_at: UnixMillis(reader.u64("added_at")?),
         })
     })
 }
 
+/// `name bytes ‖ card bytes ‖ text bytes ‖ message_id 32 ‖ signed_hash 32 ‖
+/// sent_at u64 ‖ received_at u64 ‖ source u8 (4 address 4, 6 address 16, 8 relay 32)`.
+pub(crate) fn request(request: &ContactRequest) -> Plaintext {
+    let long = request.name.len() + request.card.len() + request.text.len();
+    let writer = begin(long)
+        .bytes32(request.name.as_bytes())
+        .bytes32(&request.card)
+        .bytes32(request.text.as_bytes())
+        .raw(request.message_id.as_bytes())
+        .raw(request.signed_hash.as_bytes())
+        .u64(request.sent_at.0)
+        .u64(request.received_at.0);
+    finish(match &request.source {
+        RequestSource::Address(IpAddr::V4(address)) => writer.u8(4).raw(&address.octets()),
+        RequestSource::Address(IpAddr::V6(address)) => writer.u8(6).raw(&address.octets()),
+        RequestSource::Relay(relay) => writer.u8(8).raw(relay.as_bytes()),
+    })
+}
+
+pub(crate) fn read_request(identity: IdentityKey, bytes: &[u8]) -> Result<ContactRequest, NotARow> {
+    read(bytes, |reader| {
+        Ok(ContactRequest {
+            identity,
+            name: text(reader, "name")?,
+            card: vec(reader, "card")?,
+            text: text(reader, "text")?,
+            message_id: MessageId::from_bytes(reader.array("message_id")?),
+            signed_hash: SignedHash::from_bytes(reader.array("signed_hash")?),
+            sent_at: UnixMillis(reader.u64("sent_at")?),
+            received_at: UnixMillis(reader.u64("received_at")?),
+            source: match reader.u8("source")? {
+                4 => RequestSource::Address(reader.array::<4>("address")?.into()),
+                6 => RequestSource::Address(reader.array::<16>("address")?.into()),
+                8 => RequestSource::Relay(RelayKey::from_bytes(reader.array("relay")?)),
+                _ => return Err(NotARow),
+            },
+        })
+    })
+}
+
 /// What of a message from us never changes:
-/// `written_at u64 ‖ text bytes ‖ signed bytes ‖ signature 64`.
+/// `written_at u64 ‖ body_type u16 ‖ counter u64 ‖ text bytes ‖ signed bytes ‖ signature 64`.
 pub(crate) fn outgoing(message: &OutgoingMessage) -> Plaintext {
     finish(
         begin(message.text.len() + message.signed.len())
             .u64(message.written_at.0)
+            .u16(message.body_type.0)
+            .u64(message.counter)
             .bytes32(message.text.as_bytes())
             .bytes32(&message.signed)
             .raw(&message.signature),
@@ -119,6 +170,8 @@ pub(crate) fn outgoing(message: &OutgoingMessage) -> Plaintext {
 /// What [`outgoing`] wrote.
 pub(crate) struct OutgoingFixed {
     pub(crate) written_at: UnixMillis,
+    pub(crate) body_type: BodyType,
+    pub(crate) counter: u64,
     pub(crate) text: String,
     pub(crate) signed: Vec<u8>,
     pub(crate) signature: [u8; 64],
@@ -128,6 +181,8 @@ pub(crate) fn read_outgoing(bytes: &[u8]) -> Result<OutgoingFixed, NotARow> {
     read(bytes, |reader| {
         Ok(OutgoingFixed {
             written_at: UnixMillis(reader.u64("written_at")?),
+            body_type: BodyType(reader.u16("body_type")?),
+            counter: reader.u64("counter")?,
             text: text(reader, "text")?,
             signed: vec(reader, "signed")?,
             signature: reader.array("signature")?,

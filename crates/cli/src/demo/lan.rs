@@ -94,7 +94,7 @@ impl Stage {
     }
 
     async fn add(self, who: &mut Actor, address: String, name: &str) -> Result<(), Problem> {
-        who.request(Request::Add { address, name: name.to_owned() }).await?;
+        who.request(Request::Add { address, name: name.to_owned(), text: String::new() }).await?;
         self.say(&format!("{} adds {name}", who.name))
     }
 

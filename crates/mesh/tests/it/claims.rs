@@ -204,6 +204,14 @@ fn event_holds(event: &Event, ready: &Ready, store: &Store) {
             });
             assert_eq!(stored, last.map(|contact| &**contact), "shown and not stored");
         }
+        Event::ContactRequest(request) => {
+            let stored = store.requests().expect("readable");
+            assert!(stored.contains(request), "shown and not stored");
+        }
+        Event::ContactRemoved { identity } => {
+            let contacts = store.contacts().expect("readable");
+            assert!(!contacts.iter().any(|contact| contact.identity == *identity));
+        }
         _ => {}
     }
 }

@@ -83,7 +83,12 @@ fn strangers_see_names_and_nothing_else() {
     assert_eq!((nearby[0].name.as_str(), nearby[0].contact), ("bob", false));
     // Alice adds Bob; Bob is told so and nothing is delivered before he agrees.
     let identity = world.identity(1);
-    let add = tortalk_mesh::Command::AddContact { identity, name: String::new(), invite: None };
+    let add = tortalk_mesh::Command::AddContact {
+        identity,
+        name: String::new(),
+        invite: None,
+        text: String::new(),
+    };
     world.command(0, add).expect("a contact");
     world.run();
     let asked =
@@ -95,7 +100,12 @@ fn strangers_see_names_and_nothing_else() {
     assert!(world.people[1].received().is_empty());
     // Bob agrees: what waited arrives without another word.
     let identity = world.identity(0);
-    let add = tortalk_mesh::Command::AddContact { identity, name: String::new(), invite: None };
+    let add = tortalk_mesh::Command::AddContact {
+        identity,
+        name: String::new(),
+        invite: None,
+        text: String::new(),
+    };
     world.command(1, add).expect("a contact");
     world.run();
     assert_eq!(world.people[1].received(), ["too early"]);

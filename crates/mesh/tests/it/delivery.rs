@@ -336,12 +336,16 @@ fn a_request_from_a_contact_is_shown_and_confirmed_once() {
     let card = puppet.card(START_MS + 7, true).into_bytes();
     let body = Body::ContactRequest { card, text: "hello?".into() };
     let request = puppet.message(stage.person.identity(), body);
-    let mut receipts = 0;
+    let mut answers = Vec::new();
     for _ in 0..5 {
         let envelope = puppet.seal(&stage.person, &request);
-        receipts += handed(&stage.frame(link, msg(&envelope))).len();
+        answers.extend(handed(&stage.frame(link, msg(&envelope))));
     }
-    assert_eq!(receipts, 1);
+    let answers: Vec<_> = answers.iter().map(|(msg, _)| puppet.open(msg)).collect();
+    let is_receipt = |body: &&Body| matches!(body, Body::Receipt(_));
+    assert_eq!(answers.iter().filter(is_receipt).count(), 1);
+    let is_accept = |body: &&Body| matches!(body, Body::ContactAccept { .. });
+    assert_eq!(answers.iter().filter(is_accept).count(), 1, "who asks lacks our card");
     let shown = |event: &&Event| matches!(event, Event::Received(_));
     assert_eq!(stage.person.events.iter().filter(shown).count(), 1);
 }

@@ -19,6 +19,7 @@ mod relay_net;
 mod relays;
 mod relays_cards;
 mod relays_lies;
+mod requests;
 mod rotation;
 mod sealing;
 mod strangers;

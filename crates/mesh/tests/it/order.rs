@@ -121,6 +121,7 @@ fn after_a_failed_commit_everything_goes_on_from_the_store() {
         identity: other.identity.public(),
         name: "other".into(),
         invite: None,
+        text: String::new(),
     };
     let lost = fail(
         &mut stage,

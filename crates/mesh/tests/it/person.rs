@@ -94,6 +94,7 @@ impl Person {
             read_receipts: false,
             instance_id,
             relays: Vec::new(),
+            request_receipts: false,
         };
         let mesh = machine(&keyring, &config, seed, 0, &store);
         Self {
@@ -119,6 +120,10 @@ impl Person {
 
     pub(crate) fn identity(&self) -> IdentityKey {
         self.keyring.identity.public()
+    }
+
+    pub(crate) fn set_request_receipts(&mut self, on: bool) {
+        self.config.request_receipts = on;
     }
 
     pub(crate) fn set_read_receipts(&mut self, on: bool) {

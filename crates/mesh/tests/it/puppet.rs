@@ -1,7 +1,7 @@
 //! A peer without a machine: it has keys, says what the test wants, and shows
 //! what it is answered.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use tortalk_keys::card::{
@@ -16,7 +16,9 @@ use tortalk_model::{
     ChainId, DeviceId, EnvelopeId, IdentityKey, InstanceId, MonoMillis, Nonce, Now, StoreId,
     UnixMillis,
 };
-use tortalk_seal::{Body, Draft, Recipient, SealingPublic, SealingSecret, SignedMessage, seal};
+use tortalk_seal::{
+    Body, Draft, Recipient, SealingPublic, SealingSecret, SignedMessage, open, seal,
+};
 use tortalk_testkit::Seeded;
 use tortalk_wire::{
     Ack, AckResult, ByeReason, CardBytes, EnvelopeBytes, FeatureBytes, Frame, Hello, MailboxProof,
@@ -81,6 +83,22 @@ impl Stage {
         role: Role,
         handshake_hash: [u8; 64],
     ) -> (LinkId, Vec<LinkAction>) {
+        let address = SocketAddr::from(([192, 0, 2, 7], 45454));
+        self.link_at(puppet, role, handshake_hash, address)
+    }
+
+    /// A puppet at this address is linked.
+    pub(crate) fn link_from(&mut self, puppet: &Puppet, address: IpAddr) -> LinkId {
+        self.link_at(puppet, Role::Responder, HASH, SocketAddr::new(address, 45454)).0
+    }
+
+    fn link_at(
+        &mut self,
+        puppet: &Puppet,
+        role: Role,
+        handshake_hash: [u8; 64],
+        address: SocketAddr,
+    ) -> (LinkId, Vec<LinkAction>) {
         let link = LinkId(self.next_link);
         self.next_link += 1;
         let peer = PeerAuth {
@@ -88,7 +106,6 @@ impl Stage {
             device_id: puppet.device_id,
             instance_id: puppet.instance_id,
         };
-        let address = SocketAddr::from(([192, 0, 2, 7], 45454));
         let up = Input::LinkUp { link, role, peer, handshake_hash, address };
         (link, self.feed(up))
     }
@@ -99,7 +116,8 @@ impl Stage {
 
     pub(crate) fn add(&mut self, puppet: &Puppet) -> Vec<LinkAction> {
         let identity = puppet.identity.public();
-        let add = Command::AddContact { identity, name: "puppet".into(), invite: None };
+        let (name, text) = ("puppet".into(), String::new());
+        let add = Command::AddContact { identity, name, invite: None, text };
         let (outcome, actions) = self.person.command(add, self.now);
         outcome.expect("a new contact");
         actions
@@ -221,12 +239,21 @@ impl Puppet {
     }
 
     pub(crate) fn message(&mut self, audience: IdentityKey, body: Body) -> SignedMessage {
+        self.message_at(audience, body, UnixMillis(START_MS))
+    }
+
+    fn message_at(
+        &mut self,
+        audience: IdentityKey,
+        body: Body,
+        sent_at: UnixMillis,
+    ) -> SignedMessage {
         let visible = body.is_user_visible();
         let draft = Draft {
             audience,
             device_id: self.device_id,
             nonce: Nonce::from_bytes(self.random.bytes()),
-            sent_at: UnixMillis(START_MS),
+            sent_at,
             chain_id: ChainId::from_bytes(if visible { [3; 8] } else { [0; 8] }),
             counter: u64::from(visible),
             body,
@@ -248,6 +275,20 @@ impl Puppet {
     ) -> Envelope {
         let recipient = Recipient { mailbox: to.keyring.contact_mailbox.public(), key };
         seal(message, &recipient, expires_at, &mut self.random).expect("a good key").envelope
+    }
+
+    /// What an envelope for this puppet says.
+    pub(crate) fn open(&self, msg: &Msg) -> Body {
+        let envelope = Envelope::parse(msg.envelope.to_vec()).expect("an envelope");
+        let opened = open(&envelope, &self.sealing, &self.identity.public());
+        opened.expect("for the puppet").body().clone()
+    }
+
+    /// A request to be a contact, with the puppet's contact card.
+    pub(crate) fn request(&mut self, to: &Person, text: &str, sent_at: u64) -> SignedMessage {
+        let card = self.card(START_MS, true).into_bytes();
+        let body = Body::ContactRequest { card, text: text.to_owned() };
+        self.message_at(to.identity(), body, UnixMillis(sent_at))
     }
 
     /// Sealed for the mailbox that everybody may write to.

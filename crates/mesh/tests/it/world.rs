@@ -75,8 +75,11 @@ impl World {
         for (me, other) in [(a, b), (b, a)] {
             let identity = self.people[other].identity();
             let name = format!("person {other}");
-            self.command(me, Command::AddContact { identity, name, invite: None })
-                .expect("a new contact");
+            self.command(
+                me,
+                Command::AddContact { identity, name, invite: None, text: String::new() },
+            )
+            .expect("a new contact");
         }
     }
 

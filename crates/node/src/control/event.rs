@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{ContactLine, MessageLine, to_line};
+use super::protocol::{ContactLine, MessageLine, RequestedLine, to_line};
 
 /// Something that happened, with the time at this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,10 +84,20 @@ pub enum NodeEvent {
         /// What they call themselves.
         own_name: String,
     },
+    /// Somebody asks to be a contact, or asks anew.
+    ContactRequest {
+        /// What they ask with.
+        request: RequestedLine,
+    },
     /// A contact was added or changed.
     Contact {
         /// As they stand now.
         contact: ContactLine,
+    },
+    /// Somebody is no contact any more, and not blocked.
+    ContactRemoved {
+        /// Who.
+        identity: String,
     },
     /// A contact's clock and ours are apart.
     ClockDiffers {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 pub use answers::{
     Address, ContactLine, Dialled, EvidenceLine, MessageLine, NearbyLine, OwnCard, Queued,
-    Response, SafetyNumber, Status,
+    RequestedLine, Response, SafetyNumber, Status,
 };
 
 /// Something that a user or a program asks of a node.
@@ -38,6 +38,24 @@ pub enum Request {
         /// What to call them; without it the name of their card.
         #[serde(default)]
         name: String,
+        /// What to say to them with it, at most 1,024 bytes.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
+    /// Who asks to be a contact: [`Response::Requests`].
+    Requests,
+    /// Accept somebody who asks: [`Response::Contact`].
+    Accept {
+        /// Whom: at least eight digits of the identity.
+        who: String,
+        /// What to call them; without it the name of their card.
+        #[serde(default)]
+        name: String,
+    },
+    /// Forget somebody's request; they are not told: [`Response::Done`].
+    Decline {
+        /// Whose: at least eight digits of the identity.
+        who: String,
     },
     /// Take in a contact card from a file: [`Response::Contact`].
     Import {
@@ -56,10 +74,11 @@ pub enum Request {
     },
     /// Let nothing of theirs in: [`Response::Contact`].
     Block {
-        /// Whom.
+        /// Whom; need not be a contact.
         who: String,
     },
-    /// Let their messages in again: [`Response::Contact`].
+    /// Let their messages in again: [`Response::Contact`], or [`Response::Done`] for
+    /// somebody who was no contact.
     Unblock {
         /// Whom.
         who: String,
@@ -201,6 +220,8 @@ pub enum ErrorKind {
     CardOutdated,
     /// No such message.
     NoSuchMessage,
+    /// Nobody of this identity asks to be a contact.
+    NoSuchRequest,
     /// Nobody answered at the address.
     NotReached,
     /// The node works without a network.

@@ -74,6 +74,11 @@ impl Engine {
                 let contact = self.contact_line(&identity)?.ok_or_else(not_a_contact)?;
                 Ok(Response::Contact { contact })
             }
+            Request::Requests => {
+                let requests = self.store.requests()?;
+                let requests = requests.iter().map(super::render::requested_line).collect();
+                Ok(Response::Requests { requests })
+            }
             Request::SafetyNumber { who } => self.safety_number(who),
             Request::Nearby => Ok(self.people()),
             Request::History { with, before, limit, search } => {

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tortalk_mesh::{Contact, DeliveryState, Event, Evidence, IncomingMessage, Standing};
+use tortalk_mesh::{
+    Contact, ContactRequest, DeliveryState, Event, Evidence, IncomingMessage, RequestSource,
+    Standing,
+};
 use tortalk_model::{IdentityKey, UnixMillis};
 use tortalk_seal::{Body, ReceiptKind};
 use tortalk_store::{Direction, HistoryEntry, StoreError};
 
 use super::Engine;
 use crate::control::event::NodeEvent;
-use crate::control::protocol::{ContactLine, EvidenceLine, MessageLine};
+use crate::control::protocol::{ContactLine, EvidenceLine, MessageLine, RequestedLine};
 
 impl Engine {
     /// The line for an event of the machine, or `None` for one without a line.
@@ -18,6 +21,10 @@ impl Engine {
             Event::Received(message) => {
                 let name = self.name_of(&message.contact)?;
                 NodeEvent::Received { message: Box::new(incoming_line(&message, name)) }
+            }
+            // What nobody sees has no state that anybody follows.
+            Event::StateChanged { message_id, .. } if !self.store.is_shown(&message_id)? => {
+                return Ok(None);
             }
             Event::StateChanged { message_id, contact, state, at: _ } => NodeEvent::State {
                 message_id: message_id.to_string(),
@@ -39,6 +46,12 @@ impl Engine {
             }
             Event::WantsContact { identity, name } => {
                 NodeEvent::WantsContact { identity: identity.to_string(), own_name: name }
+            }
+            Event::ContactRequest(request) => {
+                NodeEvent::ContactRequest { request: requested_line(&request) }
+            }
+            Event::ContactRemoved { identity } => {
+                NodeEvent::ContactRemoved { identity: identity.to_string() }
             }
             Event::ContactChanged(contact) => {
                 let around = self.around_contacts()?;
@@ -96,7 +109,7 @@ fn line_of(contact: &Contact, around: &AroundContacts) -> ContactLine {
         name: contact.name.clone(),
         standing: match contact.standing {
             Standing::Accepted => "accepted",
-            Standing::Blocked => "blocked",
+            Standing::Blocked | Standing::Unwanted => "blocked",
         }
         .to_owned(),
         verified: contact.verified,
@@ -115,6 +128,7 @@ pub(super) fn history_line(entry: &HistoryEntry, name: String) -> MessageLine {
         direction: if incoming { "in" } else { "out" }.to_owned(),
         identity: entry.contact.to_string(),
         name,
+        request: is_request(&entry.body),
         text: shown(&entry.body),
         sent_at: entry.sent_at.0,
         stored_at: entry.at.0,
@@ -153,6 +167,7 @@ fn incoming_line(message: &IncomingMessage, name: String) -> MessageLine {
         direction: "in".to_owned(),
         identity: message.contact.to_string(),
         name,
+        request: is_request(&message.body),
         text: shown(&message.body),
         sent_at: message.sent_at.0,
         stored_at: message.received_at.0,
@@ -161,6 +176,24 @@ fn incoming_line(message: &IncomingMessage, name: String) -> MessageLine {
         read: Some(message.read),
         evidence: Vec::new(),
     }
+}
+
+pub(super) fn requested_line(request: &ContactRequest) -> RequestedLine {
+    RequestedLine {
+        identity: request.identity.to_string(),
+        own_name: request.name.clone(),
+        text: request.text.clone(),
+        sent_at: request.sent_at.0,
+        stored_at: request.received_at.0,
+        from: match request.source {
+            RequestSource::Address(address) => address.to_string(),
+            RequestSource::Relay(_) => "relay".to_owned(),
+        },
+    }
+}
+
+const fn is_request(body: &Body) -> bool {
+    matches!(body, Body::ContactRequest { .. })
 }
 
 /// What a person reads, if this version can show it.

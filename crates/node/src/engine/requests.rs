@@ -1,7 +1,7 @@
 //! Requests that change something become commands of the machine.
 
 use data_encoding::BASE64;
-use tortalk_mesh::{Command, CommandError, Input, Outcome, RequestId, Visibility};
+use tortalk_mesh::{Command, CommandError, Input, Outcome, Read as _, RequestId, Visibility};
 use tortalk_model::{IdentityKey, MessageId};
 use tortalk_settings::{SETTINGS_FILE, Value};
 use tortalk_store::StoreError;
@@ -73,11 +73,16 @@ impl Engine {
     /// The command that a request is, or `None` for a question.
     fn plan(&mut self, request: &Request) -> Result<Option<(Command, Then)>, PlanError> {
         let command = match request {
-            Request::Add { address, name } => Command::AddContact {
+            Request::Add { address, name, text } => Command::AddContact {
                 identity: self.who(address)?,
                 name: name.clone(),
                 invite: who::full_invite(address),
+                text: text.clone(),
             },
+            Request::Accept { who, name } => {
+                Command::AcceptRequest { identity: self.who(who)?, name: name.clone() }
+            }
+            Request::Decline { who } => Command::DeclineRequest { identity: self.who(who)? },
             Request::Import { card, name } => {
                 Command::ImportCard { card: decode_card(card)?, name: name.clone() }
             }
@@ -113,9 +118,10 @@ impl Engine {
 
     /// Whom a text means.
     pub(super) fn who(&mut self, who: &str) -> Result<IdentityKey, PlanError> {
-        let nearby: Vec<IdentityKey> =
+        let mut others: Vec<IdentityKey> =
             self.nearby().into_iter().map(|person| person.identity).collect();
-        Ok(who::resolve(who, self.contacts()?, &nearby)?)
+        others.extend(self.store.requests()?.iter().map(|request| request.identity));
+        Ok(who::resolve(who, self.contacts()?, &others)?)
     }
 
     /// What came of a command, as its answer.
@@ -224,6 +230,10 @@ fn command_error(error: &CommandError) -> RequestError {
         CommandError::NameEmpty => (ErrorKind::BadName, ""),
         CommandError::Card(_) => (ErrorKind::BadCard, ": ask for the file again"),
         CommandError::CardOutdated => (ErrorKind::CardOutdated, ": there is nothing to do"),
+        CommandError::NoSuchRequest => {
+            (ErrorKind::NoSuchRequest, ": `tortalk requests list` shows who does")
+        }
+        CommandError::RequestTooLong { .. } => (ErrorKind::TextTooLong, ""),
         CommandError::NoSuchMessage => (ErrorKind::NoSuchMessage, ": `history` shows the ids"),
         _ => (ErrorKind::Other, ""),
     };

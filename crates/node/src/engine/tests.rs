@@ -55,6 +55,7 @@ impl Bench {
             name: "me".to_owned(),
             visibility: Visibility::Everyone,
             read_receipts: false,
+            request_receipts: false,
             instance_id: InstanceId::from_bytes([1; 16]),
             relays: Vec::new(),
         };
@@ -87,7 +88,11 @@ impl Bench {
 
     fn add(&mut self, first: u8) -> IdentityKey {
         let identity = tortalk_keys::IdentitySecret::from_seed([first; 32]).public();
-        let add = Request::Add { address: identity.to_string(), name: format!("p{first}") };
+        let add = Request::Add {
+            address: identity.to_string(),
+            name: format!("p{first}"),
+            text: String::new(),
+        };
         self.ask(add).unwrap();
         identity
     }

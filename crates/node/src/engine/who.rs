@@ -107,6 +107,7 @@ mod tests {
             store_id: None,
             chain_id: ChainId::from_bytes([0; 8]),
             next_counter: 0,
+            requested: None,
             added_at: UnixMillis(0),
         }
     }

@@ -23,7 +23,7 @@ async fn another_process_asks_listens_and_ends_the_node() {
     let identity = a.status().await.identity;
     assert!(matches!(ready.event, NodeEvent::Ready { identity: told, .. } if told == identity));
 
-    let add = Request::Add { address: b.address().await, name: "Bob".into() };
+    let add = Request::Add { address: b.address().await, name: "Bob".into(), text: String::new() };
     assert!(matches!(client.request(add).await, Ok(Response::Contact { .. })));
     b.add(&a).await;
     a.dial(&b).await;

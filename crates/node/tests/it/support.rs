@@ -120,7 +120,8 @@ impl Running {
     }
 
     pub(crate) async fn add(&self, other: &Self) {
-        let add = Request::Add { address: other.address().await, name: other.name.to_owned() };
+        let (name, text) = (other.name.to_owned(), String::new());
+        let add = Request::Add { address: other.address().await, name, text };
         assert!(matches!(self.ask(add).await, Ok(Response::Contact { .. })));
     }
 

@@ -136,7 +136,10 @@ async fn people_are_meant_by_name_address_or_digits_and_errors_say_why() {
         (send(&me, "hi"), ErrorKind::NotAContact),
         (send("bob", ""), ErrorKind::TextEmpty),
         (send("bob", &long), ErrorKind::TextTooLong),
-        (Request::Add { address: me.clone(), name: String::new() }, ErrorKind::Yourself),
+        (
+            Request::Add { address: me.clone(), name: String::new(), text: String::new() },
+            ErrorKind::Yourself,
+        ),
         (Request::SafetyNumber { who: me.clone() }, ErrorKind::Yourself),
         (Request::Rename { who: "bob".into(), name: "\u{7}".into() }, ErrorKind::BadName),
         (Request::Import { card: "AAAA".into(), name: String::new() }, ErrorKind::BadCard),

@@ -16,7 +16,7 @@ fn an_empty_file_and_the_template_mean_the_defaults() {
     assert_eq!(defaults.network.visibility, Visibility::Everyone);
     assert!(defaults.network.beacons && defaults.network.mdns);
     assert!(!defaults.server.safety_mode);
-    assert!(!defaults.messages.read_receipts);
+    assert!(!defaults.messages.read_receipts && !defaults.messages.request_receipts);
 }
 
 #[test]
@@ -69,6 +69,7 @@ tor_socks = "socks5h://127.0.0.1:9150"
 username = "Алиса 🦊"
 [messages]
 read_receipts = true
+request_receipts = true
 "#;
     let settings = Settings::parse(text).unwrap().in_folder(Path::new("/p"));
     assert_eq!(settings.identity.path, Path::new("/keys/identity.bin"));
@@ -82,7 +83,7 @@ read_receipts = true
     assert!(settings.server.safety_mode);
     assert_eq!(settings.server.tor_socks.unwrap().to_string(), "127.0.0.1:9150");
     assert_eq!(settings.user.username.as_deref(), Some("Алиса 🦊"));
-    assert!(settings.messages.read_receipts);
+    assert!(settings.messages.read_receipts && settings.messages.request_receipts);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use tortalk_seal::Body;
 use tortalk_store::{Store, StoreError};
 
 use crate::world::{
-    World, contact, entropy, envelope, held, incoming, key, message_id, outgoing, person, purge_key,
+    World, contact, entropy, envelope, held, incoming, key, message_id, outgoing, person,
+    purge_key, request,
 };
 
 /// Two rows in every table.
@@ -18,6 +19,7 @@ fn filled() -> World {
         world.write(&[
             Write::PutOwnCards { intro: vec![1], contact: vec![2] },
             Write::PutContact(Box::new(contact(n, "someone"))),
+            Write::PutRequest(Box::new(request(n, n, "text"))),
             Write::PutOutgoing(Box::new(outgoing(n, n, "text"))),
             Write::AddEvidence { message_id: message_id(n), evidence },
             Write::PutEnvelope(Box::new(held(n, n, Purpose::Receipt))),
@@ -38,6 +40,7 @@ fn filled() -> World {
 /// Everything that can be asked about the second row of each table.
 fn read_all(store: &Store) -> Result<(), StoreError> {
     store.contacts()?;
+    store.requests()?;
     store.own_cards()?;
     store.outgoing(&message_id(2))?;
     store.incoming(&message_id(4))?;
@@ -78,10 +81,11 @@ fn assert_damaged(table: &str, outcome: Result<(), StoreError>) {
     }
 }
 
-const SEALED: [(&str, &str); 10] = [
+const SEALED: [(&str, &str); 11] = [
     ("meta", "name = 'cards'"),
     ("person", "id = 2"),
     ("contact", "id = 2"),
+    ("request", "id = 2"),
     ("message", "id = 3"),
     ("outgoing", "message = 3"),
     ("incoming", "message = 4"),
@@ -139,7 +143,9 @@ fn columns_in_clear_are_bound_to_what_is_sealed() {
         ("person", "UPDATE person SET tag = zeroblob(16) WHERE id = 2"),
         ("contact", "UPDATE contact SET id = 9 WHERE id = 2"),
         ("contact", "UPDATE contact SET person = 3 WHERE id = 2"),
+        ("request", "UPDATE request SET person = 3 WHERE id = 2"),
         ("message", "UPDATE message SET person = 1 WHERE id = 3"),
+        ("message", "UPDATE message SET number = 9 WHERE id = 3"),
         ("message", "UPDATE message SET message_id = randomblob(32) WHERE id = 3"),
         ("outgoing", "UPDATE outgoing SET retry_at = 5 WHERE message = 3"),
         ("outgoing", "UPDATE outgoing SET waiting_for = 1 WHERE message = 3"),

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tortalk_mesh::{
-    Carried, Contact, DeliveryState, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage,
-    Purpose, Read as _, RegisteredMailbox, Write,
+    Carried, Contact, ContactRequest, DeliveryState, Evidence, HeldEnvelope, IncomingMessage,
+    OutgoingMessage, Purpose, Read as _, RegisteredMailbox, Write,
 };
 use tortalk_model::envelope::purge_hash;
 use tortalk_model::{Envelope, EnvelopeId, IdentityKey, MessageId, PurgeKey, UnixMillis};
-use tortalk_seal::Body;
+use tortalk_seal::{Body, BodyType};
 use tortalk_store::{Direction, HistoryEntry, Store};
 
 use crate::random::{ENVELOPES, HOURS, MESSAGES, PEOPLE, WORDS};
@@ -17,6 +17,8 @@ use crate::world::{HOUR, envelope, message_id, person, purge_key};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Oracle {
     contacts: Vec<Contact>,
+    requests: Vec<ContactRequest>,
+    declined: BTreeMap<MessageId, UnixMillis>,
     own_cards: Option<(Vec<u8>, Vec<u8>)>,
     messages: Vec<Message>,
     envelopes: Vec<HeldEnvelope>,
@@ -40,6 +42,18 @@ impl Oracle {
                     Some(known) => *known = (**contact).clone(),
                     None => self.contacts.push((**contact).clone()),
                 }
+            }
+            Write::DropContact(identity) => self.contacts.retain(|c| c.identity != *identity),
+            Write::PutRequest(request) => {
+                match self.requests.iter_mut().find(|r| r.identity == request.identity) {
+                    Some(known) => *known = (**request).clone(),
+                    None => self.requests.push((**request).clone()),
+                }
+            }
+            Write::DropRequest(identity) => self.requests.retain(|r| r.identity != *identity),
+            Write::Declined { message_id, until } => {
+                let known = self.declined.entry(*message_id).or_insert(*until);
+                *known = (*known).max(*until);
             }
             Write::PutOwnCards { intro, contact } => {
                 self.own_cards = Some((intro.clone(), contact.clone()));
@@ -113,6 +127,7 @@ impl Oracle {
             Write::Expire { before } => {
                 self.seen.retain(|_, (until, _)| *until >= *before);
                 self.unopened.retain(|(_, until)| *until >= *before);
+                self.declined.retain(|_, until| *until >= *before);
                 self.drop_envelopes(|held| {
                     let ours = matches!(held.purpose, Purpose::Message(_));
                     !ours && held.envelope.header().expires_at < *before
@@ -235,6 +250,7 @@ impl Oracle {
 
     fn check_machine_side(&self, store: &Store) {
         assert_eq!(store.contacts().expect("contacts"), self.contacts);
+        assert_eq!(store.requests().expect("requests"), self.requests);
         assert_eq!(store.own_cards().expect("cards"), self.own_cards);
         assert_eq!(store.own_relays().expect("relays"), self.own_relays);
         let unopened: Vec<_> = self.unopened.iter().map(|(envelope, _)| envelope.id()).collect();
@@ -243,6 +259,9 @@ impl Oracle {
         for id in (0..MESSAGES).map(message_id) {
             assert_eq!(store.outgoing(&id).expect("outgoing"), known.outgoing(&id).cloned());
             assert_eq!(store.incoming(&id).expect("incoming"), known.incoming(&id).cloned());
+            assert_eq!(store.declined(&id).expect("declined"), self.declined.contains_key(&id));
+            let shown = known.outgoing(&id).is_some_and(|message| is_seen(message.body_type));
+            assert_eq!(store.is_shown(&id).expect("shown"), shown);
         }
         for id in (0..ENVELOPES).map(|n| envelope(n).id()) {
             let held = self.envelopes.iter().find(|held| held.envelope.id() == id);
@@ -335,7 +354,7 @@ impl Oracle {
             let of = |wanted| {
                 (1..).zip(&self.messages).find_map(|(row, message)| match message {
                     Message::To(m) if wanted == Direction::Outgoing && m.message_id == id => {
-                        entry(row, message)
+                        Some(entry_to(row, m))
                     }
                     Message::From(m) if wanted == Direction::Incoming && m.message_id == id => {
                         let shown = entry(row, message);
@@ -352,18 +371,7 @@ impl Oracle {
 
 fn entry(row: u64, message: &Message) -> Option<HistoryEntry> {
     match message {
-        Message::To(message) => Some(HistoryEntry {
-            row,
-            direction: Direction::Outgoing,
-            contact: message.contact,
-            message_id: message.message_id,
-            body: Body::Text(message.text.clone()),
-            sent_at: message.written_at,
-            at: message.written_at,
-            state: Some(DeliveryState::of(message)),
-            evidence: message.evidence.clone(),
-            read: true,
-        }),
+        Message::To(message) => is_seen(message.body_type).then(|| entry_to(row, message)),
         Message::From(message) => match message.body {
             Body::Text(_) | Body::ContactRequest { .. } | Body::Unknown { .. } => {
                 Some(entry_from(row, message))
@@ -371,6 +379,30 @@ fn entry(row: u64, message: &Message) -> Option<HistoryEntry> {
             _ => None,
         },
     }
+}
+
+fn entry_to(row: u64, message: &OutgoingMessage) -> HistoryEntry {
+    let text = message.text.clone();
+    HistoryEntry {
+        row,
+        direction: Direction::Outgoing,
+        contact: message.contact,
+        message_id: message.message_id,
+        body: match message.body_type {
+            BodyType::CONTACT_REQUEST => Body::ContactRequest { card: Vec::new(), text },
+            _ => Body::Text(text),
+        },
+        sent_at: message.written_at,
+        at: message.written_at,
+        state: Some(DeliveryState::of(message)),
+        evidence: message.evidence.clone(),
+        read: true,
+    }
+}
+
+fn is_seen(body_type: BodyType) -> bool {
+    ![BodyType::RECEIPT, BodyType::CONTACT_ACCEPT, BodyType::CARD, BodyType::RESEND_REQUEST]
+        .contains(&body_type)
 }
 
 fn entry_from(row: u64, message: &IncomingMessage) -> HistoryEntry {

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use tortalk_mesh::{
-    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, RegisteredMailbox,
-    Standing, Write,
+    Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose,
+    RegisteredMailbox, RequestSource, Standing, Write,
 };
 use tortalk_model::{
     ChainId, EnvelopeId, MailboxKey, MessageId, RelayKey, SignedHash, StoreId, UnixMillis,
@@ -121,6 +121,10 @@ fn run(steps: &[Step]) {
 fn write() -> impl Strategy<Value = Write> {
     prop_oneof![
         1 => contact().prop_map(|contact| Write::PutContact(Box::new(contact))),
+        1 => (0..PEOPLE).prop_map(|n| Write::DropContact(person(n))),
+        2 => request().prop_map(|request| Write::PutRequest(Box::new(request))),
+        1 => (0..PEOPLE).prop_map(|n| Write::DropRequest(person(n))),
+        1 => (id(), time()).prop_map(|(message_id, until)| Write::Declined { message_id, until }),
         1 => (some_bytes(), some_bytes())
             .prop_map(|(intro, contact)| Write::PutOwnCards { intro, contact }),
         4 => out().prop_map(|message| Write::PutOutgoing(Box::new(message))),
@@ -160,41 +164,74 @@ fn contact() -> impl Strategy<Value = Contact> {
     (
         0..PEOPLE,
         text(),
-        any::<[bool; 2]>(),
+        (prop::sample::select(STANDINGS.to_vec()), any::<bool>(), prop::option::of(id())),
         [prop::option::of(some_bytes()), prop::option::of(some_bytes())],
         prop::option::of(any::<[u8; 16]>()),
         any::<u64>(),
         time(),
     )
         .prop_map(
-            |(n, name, [blocked, verified], [card, invite], store_id, next_counter, added_at)| {
+            |(
+                n,
+                name,
+                (standing, verified, requested),
+                [card, invite],
+                store_id,
+                next_counter,
+                added_at,
+            )| {
                 Contact {
                     identity: person(n),
                     name,
-                    standing: if blocked { Standing::Blocked } else { Standing::Accepted },
+                    standing,
                     verified,
                     card,
                     invite,
                     store_id: store_id.map(StoreId::from_bytes),
                     chain_id: ChainId::from_bytes([n; 8]),
                     next_counter,
+                    requested,
                     added_at,
                 }
             },
         )
 }
 
+const STANDINGS: [Standing; 3] = [Standing::Accepted, Standing::Blocked, Standing::Unwanted];
+
+fn request() -> impl Strategy<Value = ContactRequest> {
+    let source = prop_oneof![
+        any::<[u8; 4]>().prop_map(|address| RequestSource::Address(address.into())),
+        any::<[u8; 16]>().prop_map(|address| RequestSource::Address(address.into())),
+        any::<[u8; 32]>().prop_map(|key| RequestSource::Relay(RelayKey::from_bytes(key))),
+    ];
+    (0..MESSAGES, 0..PEOPLE, text(), some_bytes(), source).prop_map(
+        |(n, from, text, card, source)| ContactRequest {
+            card,
+            source,
+            ..crate::world::request(n, from, &text)
+        },
+    )
+}
+
+/// What messages of ours are made of.
+fn body_type() -> impl Strategy<Value = BodyType> {
+    prop_oneof![6 => Just(BodyType::TEXT), 4 => (1..8u16).prop_map(BodyType)]
+}
+
 fn out() -> impl Strategy<Value = OutgoingMessage> {
     (
-        (0..MESSAGES, 0..PEOPLE, text(), time()),
+        (0..MESSAGES, 0..PEOPLE, text(), time(), body_type(), 0..4u64),
         prop::option::of(envelope_id()),
         any::<u32>(),
         prop::option::of(time()),
         prop::collection::vec(evidence(), 0..3),
     )
-        .prop_map(|((n, to, text, written_at), envelope_id, attempts, next_try, evidence)| {
-            let message = outgoing(n, to, &text);
-            OutgoingMessage { written_at, envelope_id, attempts, next_try, evidence, ..message }
+        .prop_map(|(fixed, envelope_id, attempts, next_try, evidence)| {
+            let (n, to, text, written_at, body_type, counter) = fixed;
+            let message =
+                OutgoingMessage { written_at, body_type, counter, ..outgoing(n, to, &text) };
+            OutgoingMessage { envelope_id, attempts, next_try, evidence, ..message }
         })
 }
 

@@ -1,11 +1,13 @@
 //! A folder with a database, and small supplies of everything a write names.
 
+use core::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 use tortalk_mesh::{
-    Contact, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, Standing, Write,
+    Contact, ContactRequest, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose,
+    RequestSource, Standing, Write,
 };
 use tortalk_model::envelope::purge_hash;
 use tortalk_model::limits::{SUITE_1, SUITE_1_ENC_BYTES, SUITE_1_TAG_BYTES};
@@ -13,7 +15,7 @@ use tortalk_model::{
     ChainId, Envelope, EnvelopeHeader, IdentityKey, KeyId, MailboxKey, MessageId, PurgeKey,
     SignedHash, UnixMillis,
 };
-use tortalk_seal::Body;
+use tortalk_seal::{Body, BodyType};
 use tortalk_store::Store;
 use tortalk_store::vault::ProfileKey;
 use tortalk_testkit::Seeded;
@@ -89,6 +91,7 @@ pub(crate) fn contact(n: u8, name: &str) -> Contact {
         store_id: None,
         chain_id: ChainId::from_bytes([n; 8]),
         next_counter: 1,
+        requested: None,
         added_at: UnixMillis(1000),
     }
 }
@@ -99,12 +102,28 @@ pub(crate) fn outgoing(n: u8, to: u8, text: &str) -> OutgoingMessage {
         contact: person(to),
         signed: [b"signed ", text.as_bytes()].concat(),
         signature: [n; 64],
+        body_type: BodyType::TEXT,
+        counter: u64::from(n),
         text: text.to_owned(),
         written_at: UnixMillis(u64::from(n) * 10),
         envelope_id: None,
         attempts: 0,
         next_try: None,
         evidence: Vec::new(),
+    }
+}
+
+pub(crate) fn request(n: u8, from: u8, text: &str) -> ContactRequest {
+    ContactRequest {
+        identity: person(from),
+        name: format!("person {from}"),
+        card: vec![n; 40],
+        text: text.to_owned(),
+        message_id: message_id(n),
+        signed_hash: SignedHash::from_bytes([n; 32]),
+        sent_at: UnixMillis(u64::from(n)),
+        received_at: UnixMillis(u64::from(n) * 10),
+        source: RequestSource::Address(Ipv4Addr::new(192, 0, 2, n).into()),
     }
 }
 

@@ -28,6 +28,11 @@ pub enum Response {
         /// As they stand now.
         contact: ContactLine,
     },
+    /// To `requests`.
+    Requests {
+        /// In the order of their identities.
+        requests: Vec<RequestedLine>,
+    },
     /// To `safety_number`.
     SafetyNumber(SafetyNumber),
     /// To `nearby`.
@@ -155,6 +160,23 @@ pub struct ContactLine {
     pub added_at: u64,
 }
 
+/// Somebody who asks to be a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestedLine {
+    /// Who, proved.
+    pub identity: String,
+    /// What they call themselves: anybody's name, or none.
+    pub own_name: String,
+    /// What they say; may be empty.
+    pub text: String,
+    /// When it was written, by their clock.
+    pub sent_at: u64,
+    /// When it was stored here.
+    pub stored_at: u64,
+    /// The address that it came from, or `relay`.
+    pub from: String,
+}
+
 /// Somebody who is linked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NearbyLine {
@@ -183,6 +205,9 @@ pub struct MessageLine {
     pub identity: String,
     /// What the user calls them.
     pub name: String,
+    /// Whether it asks to be a contact.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub request: bool,
     /// The text; absent when it needs a newer version of this program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -202,6 +227,11 @@ pub struct MessageLine {
     /// What the state rests on, oldest first; only in the answer to `message`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<EvidenceLine>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// One piece of evidence about an outgoing message.
@@ -232,6 +262,10 @@ impl Response {
             contact: ContactLine,
         }
         #[derive(Deserialize)]
+        struct Requests {
+            requests: Vec<RequestedLine>,
+        }
+        #[derive(Deserialize)]
         struct Nearby {
             people: Vec<NearbyLine>,
         }
@@ -252,11 +286,17 @@ impl Response {
             | Request::Add { .. }
             | Request::Import { .. }
             | Request::Rename { .. }
+            | Request::Accept { .. }
             | Request::Block { .. }
-            | Request::Unblock { .. }
             | Request::Verify { .. } => {
                 Self::Contact { contact: from_value::<Contact>(ok)?.contact }
             }
+            // An empty object for somebody who was no contact.
+            Request::Unblock { .. } => match from_value::<Contact>(ok) {
+                Ok(Contact { contact }) => Self::Contact { contact },
+                Err(_) => Self::Done {},
+            },
+            Request::Requests => Self::Requests { requests: from_value::<Requests>(ok)?.requests },
             Request::SafetyNumber { .. } => Self::SafetyNumber(from_value(ok)?),
             Request::Nearby => Self::Nearby { people: from_value::<Nearby>(ok)?.people },
             Request::Send { .. } => Self::Queued(from_value(ok)?),
@@ -268,6 +308,7 @@ impl Response {
             }
             Request::Dial { .. } => Self::Dialled(from_value(ok)?),
             Request::Cancel { .. }
+            | Request::Decline { .. }
             | Request::MarkRead { .. }
             | Request::SetName { .. }
             | Request::Visibility { .. }

@@ -8,7 +8,10 @@ fn parse(line: &str) -> Result<RequestLine, (Option<u64>, RequestError)> {
 fn a_request_survives_the_line() {
     for request in [
         Request::Status,
-        Request::Add { address: "mesh:abc".into(), name: "Bob".into() },
+        Request::Add { address: "mesh:abc".into(), name: "Bob".into(), text: "hi".into() },
+        Request::Requests,
+        Request::Accept { who: "01234567".into(), name: String::new() },
+        Request::Decline { who: "01234567".into() },
         Request::History { with: None, before: Some(9), limit: None, search: Some("a b".into()) },
         Request::Visibility { value: Visible::Contacts },
         Request::Verify { who: "bob".into(), yes: true },
@@ -31,7 +34,7 @@ fn what_may_be_left_out_may_be_left_out() {
     );
     assert_eq!(
         parse(r#"{"id":1,"do":"add","address":"mesh:x"}"#).map(|line| line.request),
-        Ok(Request::Add { address: "mesh:x".into(), name: String::new() })
+        Ok(Request::Add { address: "mesh:x".into(), name: String::new(), text: String::new() })
     );
 }
 
