@@ -107,6 +107,27 @@ pub(crate) enum Command {
     ))]
     Address(Address),
 
+    /// Accept somebody as a contact, and ask them to accept you
+    ///
+    /// The request goes to them when they are on the same network, or through
+    /// the relay in their address. Whoever asks you already is accepted.
+    #[command(after_help = examples!(
+        "tortalk add mesh:…",
+        "tortalk add mesh:… --name Bob --text 'we met on the ferry'"
+    ))]
+    Add(Add),
+
+    /// Show and answer those who ask to be a contact
+    #[command(after_help = examples!(
+        "tortalk requests",
+        "tortalk requests accept 5f0c2a91 --name Bob",
+        "tortalk requests decline 5f0c2a91      they are not told"
+    ))]
+    Requests {
+        #[command(subcommand)]
+        command: Option<Requests>,
+    },
+
     /// Show and change contacts
     #[command(after_help = examples!(
         "tortalk contacts",
@@ -225,6 +246,47 @@ pub(crate) struct Address {
     pub(crate) bare: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// A `mesh:` address, or digits of the identity of somebody nearby
+    pub(crate) address: String,
+
+    /// What to call them; without it what they call themselves
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) name: String,
+
+    /// What to say to them with it, at most 1,024 bytes
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Requests {
+    /// Show who asks to be a contact
+    #[command(after_help = examples!("tortalk requests list", "tortalk requests list --json"))]
+    List,
+
+    /// Accept somebody who asks
+    #[command(after_help = examples!("tortalk requests accept 5f0c2a91 --name Bob"))]
+    Accept {
+        /// At least eight digits of the identity, as `list` shows it
+        who: String,
+        /// What to call them; without it what they call themselves
+        #[arg(long, default_value = "", hide_default_value = true)]
+        name: String,
+    },
+
+    /// Forget somebody's request; they are not told
+    #[command(after_help = examples!(
+        "tortalk requests decline 5f0c2a91",
+        "tortalk contacts block 5f0c2a91      if they shall not ask again"
+    ))]
+    Decline {
+        /// At least eight digits of the identity, as `list` shows it
+        who: String,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Contacts {
     /// Show all contacts
@@ -236,13 +298,7 @@ pub(crate) enum Contacts {
         "tortalk contacts add mesh:… --name Bob",
         "tortalk contacts add 5f0c2a91 --name Bob      somebody whom `nearby` shows"
     ))]
-    Add {
-        /// A `mesh:` address, or digits of the identity of somebody nearby
-        address: String,
-        /// What to call them; without it what they call themselves
-        #[arg(long, default_value = "", hide_default_value = true)]
-        name: String,
-    },
+    Add(Add),
 
     /// Accept somebody by the contact card that they exported
     #[command(after_help = examples!(
@@ -297,7 +353,10 @@ pub(crate) enum Contacts {
     },
 
     /// Let nothing of theirs in
-    #[command(after_help = examples!("tortalk contacts block Bob"))]
+    #[command(after_help = examples!(
+        "tortalk contacts block Bob",
+        "tortalk contacts block 5f0c2a91      somebody who is no contact"
+    ))]
     Block {
         /// Whom
         who: String,

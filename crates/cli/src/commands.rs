@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Contacts};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::{chat, demo, doctor};
@@ -18,6 +18,7 @@ mod history;
 mod init;
 mod nearby;
 mod passphrase;
+mod requests;
 mod run;
 mod send;
 mod status;
@@ -33,6 +34,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     match command {
         Command::Init(args) => init::init(context, &args).await,
         Command::Address(args) => address::address(context, &args).await,
+        Command::Add(args) => contacts::contacts(context, Some(Contacts::Add(args))).await,
+        Command::Requests { command } => requests::requests(context, command).await,
         Command::Contacts { command } => contacts::contacts(context, command).await,
         Command::Nearby(args) => nearby::nearby(context, &args).await,
         Command::Send(args) => send::send(context, args).await,

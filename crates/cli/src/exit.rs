@@ -81,7 +81,8 @@ impl Failure {
 impl From<RequestError> for Failure {
     fn from(error: RequestError) -> Self {
         let exit = match error.kind {
-            ErrorKind::UnknownWho
+            ErrorKind::NoSuchRequest
+            | ErrorKind::UnknownWho
             | ErrorKind::AmbiguousWho
             | ErrorKind::NotAContact
             | ErrorKind::NoSuchMessage => Exit::NotFound,

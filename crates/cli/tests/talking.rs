@@ -76,6 +76,49 @@ fn commands_beside_a_running_node_use_it() {
 }
 
 #[test]
+fn who_does_not_know_us_is_asked_and_decides() {
+    let home = Home::new();
+    let (alice, bob) = (home.profile("alice"), home.profile("bob"));
+    let mut of_bob = bob.start();
+    alice.settings(&format!("peers = [\"127.0.0.1:{}\"]\n", of_bob.port));
+    let mut of_alice = alice.start();
+    of_alice.event("peer_up");
+    alice.run(&["add", &bob.address(), "--name", "Bob", "--text", "we met"]).ok();
+    let asked = of_bob.event("contact_request");
+    assert_eq!(asked["request"]["identity"], alice.identity());
+    assert_eq!(asked["request"]["from"], "127.0.0.1");
+    let shown = bob.run(&["requests"]).ok().stdout;
+    let digits = alice.identity()[..16].to_owned();
+    assert!(shown.starts_with(&format!("{digits}  stranger  ")), "{shown}");
+    assert!(shown.ends_with("\n    we met\n"), "{shown}");
+    assert_eq!(bob.json(&["requests", "list"])[0]["text"], "we met");
+    assert_eq!(bob.json(&["contacts"]), [] as [Value; 0]);
+    let accepted = bob.run(&["requests", "accept", &digits, "--name", "Alice"]).ok().stdout;
+    assert_eq!(accepted, "Alice is a contact; they are told as soon as they can be reached\n");
+    of_alice.line("delivery", |line| line["event"] == "state" && line["state"] == "delivered");
+    assert_eq!(bob.run(&["requests"]).ok().stdout, "Nobody asks to be a contact\n");
+    assert_eq!(bob.run(&["send", "Alice", "hello"]).ok().stdout, "delivered\n");
+    let history = alice.run(&["history"]).ok().stdout;
+    assert!(history.contains("you → Bob: (asked them to accept you) we met  [delivered]"));
+    assert!(bob.run(&["history"]).ok().stdout.contains("Alice: (asked to be a contact) we met\n"));
+    // Somebody else is turned down, and does not learn it.
+    let carol = home.profile("carol");
+    carol.settings(&format!("peers = [\"127.0.0.1:{}\"]\n", of_bob.port));
+    let mut of_carol = carol.start();
+    of_carol.event("peer_up");
+    carol.run(&["add", &bob.address(), "--name", "Bob"]).ok();
+    of_bob.event("contact_request");
+    bob.run(&["requests", "decline", &carol.identity()]).ok();
+    assert_eq!(bob.json(&["requests"]), [] as [Value; 0]);
+    bob.run(&["contacts", "block", &carol.identity()]).ok();
+    assert_eq!(bob.json(&["contacts"])[1]["standing"], "blocked");
+    let unblocked = bob.run(&["contacts", "unblock", &carol.identity()]).ok().stdout;
+    assert_eq!(unblocked, "They are not blocked any more\n");
+    assert_eq!(bob.json(&["contacts"]).len(), 1);
+    assert_eq!((of_alice.stop(), of_bob.stop(), of_carol.stop()), (Some(0), Some(0), Some(0)));
+}
+
+#[test]
 fn a_program_drives_a_node_through_its_lines() {
     let home = Home::new();
     let (alice, bob, mut of_bob) = two(&home);

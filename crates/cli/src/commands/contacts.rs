@@ -8,7 +8,7 @@ use serde_json::json;
 use tortalk_node::control::protocol::{ContactLine, Request, Response};
 
 use super::read_text;
-use crate::args::Contacts;
+use crate::args::{Add, Contacts};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Style};
@@ -24,7 +24,7 @@ pub(crate) async fn contacts(context: &Context, command: Option<Contacts>) -> Re
         Contacts::List => return list(context).await,
         Contacts::ExportCard { file } => return export_card(context, file.as_deref()).await,
         Contacts::Verify { who, yes, undo } => return verify(context, who, yes, undo).await,
-        Contacts::Add { address, name } => Request::Add { address, name },
+        Contacts::Add(Add { address, name, text }) => Request::Add { address, name, text },
         Contacts::Import { file, name } => Request::Import { card: read_text(&file)?, name },
         Contacts::Rename { who, name } => Request::Rename { who, name },
         Contacts::Block { who } => Request::Block { who },
@@ -38,19 +38,24 @@ pub(crate) async fn contacts(context: &Context, command: Option<Contacts>) -> Re
     };
     let answer =
         Session::with(context, Reach::Profile, async |session| session.request(request).await);
-    let Response::Contact { contact } = answer.await? else {
-        return Err(Failure::strange_answer());
-    };
     let out = context.out;
+    let contact = match answer.await? {
+        Response::Contact { contact } => contact,
+        // Somebody who was no contact is none again.
+        Response::Done {} if out.is_json() => return out.object(&json!({})),
+        Response::Done {} => return out.line("They are not blocked any more"),
+        _ => return Err(Failure::strange_answer()),
+    };
     if out.is_json() {
         return out.object(&contact);
     }
     let name = out.paint(Style::Strong, &text::one_line(&contact.name));
     out.line(&format!("{name} {said}"))?;
     if said == "is a contact" && !contact.has_card {
-        out.line(
-            &out.paint(Style::Faint, "They have to add you too; give them `tortalk address`."),
-        )?;
+        out.line(&out.paint(
+            Style::Faint,
+            "They have to accept you too; they are asked as soon as they can be reached.",
+        ))?;
     }
     Ok(())
 }
@@ -83,7 +88,7 @@ fn contact_line(out: Output, contact: &ContactLine, name: &str, widest: usize) -
     if contact.standing == "blocked" {
         notes.push(out.paint(Style::Bad, "blocked"));
     } else if !contact.has_card {
-        notes.push(out.paint(Style::Waiting, "has not added you yet"));
+        notes.push(out.paint(Style::Waiting, "has not accepted you yet"));
     }
     if contact.linked {
         notes.push(out.paint(Style::Good, "here"));

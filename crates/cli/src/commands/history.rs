@@ -66,6 +66,7 @@ pub(crate) fn message_lines(
         format!("you → {name}:")
     };
     let body = match &message.text {
+        Some(text) if message.request => request_lines(out, text, incoming),
         Some(text) => text::lines(text),
         None => vec![out.paint(Style::Waiting, "(needs a newer version of torTalk)")],
     };
@@ -79,6 +80,16 @@ pub(crate) fn message_lines(
     if let (Some(state), Some(last)) = (&message.state, lines.last_mut()) {
         let words = format!("[{}]", state_words(state, message.peers));
         last.push_str(&format!("  {}", out.paint(style_of(state), &words)));
+    }
+    lines
+}
+
+/// What was said with a contact request, if anything.
+fn request_lines(out: Output, text: &str, incoming: bool) -> Vec<String> {
+    let what = if incoming { "(asked to be a contact)" } else { "(asked them to accept you)" };
+    let mut lines = text::lines(text);
+    if let Some(first) = lines.first_mut() {
+        *first = format!("{} {first}", out.paint(Style::Faint, what));
     }
     lines
 }

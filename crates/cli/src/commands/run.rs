@@ -145,6 +145,14 @@ fn event_line(out: Output, line: &EventLine) -> Option<String> {
             short(identity),
             text::one_line(own_name)
         ),
+        NodeEvent::ContactRequest { request } => format!(
+            "stranger {} asks to be a contact and calls themselves “{}”: `tortalk requests list`",
+            short(&request.identity),
+            text::one_line(&request.own_name)
+        ),
+        NodeEvent::ContactRemoved { identity } => {
+            format!("{} is no contact any more", short(identity))
+        }
         NodeEvent::Contact { contact } => {
             format!("contact {}: {}", name(&contact.name), text::one_line(&contact.standing))
         }

@@ -119,6 +119,7 @@ fn people_texts_and_files_that_are_not_usable() {
     let stranger = home.profile("stranger").address();
     profile.run(&["contacts", "block", &bobs[1]]).ok();
     let large = "x".repeat(70_000);
+    let long = "x".repeat(1025);
     fs::write(home.path().join("picture"), b"\x89PNG\xff").unwrap();
     fs::write(home.path().join("text"), b"hello").unwrap();
     let rows: &[(&str, &[&str], i32, &str)] = &[
@@ -144,6 +145,39 @@ fn people_texts_and_files_that_are_not_usable() {
             &["send", &bobs[0], &large],
             65,
             "the text has 70000 bytes; at most 65320 fit in a message: send it in parts",
+        ),
+        (
+            "too much for a request",
+            &["add", &stranger, "--text", &long],
+            65,
+            "the text has 1025 bytes; at most 1024 fit in a contact request: write less",
+        ),
+        (
+            "nobody who asks",
+            &["requests", "accept", &stranger],
+            5,
+            "nobody of this identity asks to be your contact: `tortalk requests list` shows who \
+             does",
+        ),
+        (
+            "nobody who asks, to be declined",
+            &["requests", "decline", &bobs[0]],
+            5,
+            "nobody of this identity asks to be your contact: `tortalk requests list` shows who \
+             does",
+        ),
+        (
+            "a stranger's own name",
+            &["requests", "accept", "Carol"],
+            5,
+            "nobody is called `Carol`: `tortalk contacts list` shows the names, `tortalk nearby` \
+             who is here",
+        ),
+        (
+            "not blocked",
+            &["contacts", "unblock", &stranger],
+            5,
+            "this is not a contact yet: add them first",
         ),
         (
             "a name that moves the cursor",

@@ -41,7 +41,7 @@ fn every_line_of_the_template_can_be_switched_on() {
     settings.server.tor_socks = None;
     settings.user.username = None;
     assert_eq!(settings, Settings::default());
-    assert_eq!(on.lines().filter(|line| line.contains(" = ")).count(), 13);
+    assert_eq!(on.lines().filter(|line| line.contains(" = ")).count(), 14);
 }
 
 #[test]
