@@ -151,7 +151,8 @@ impl Running {
     }
 
     pub(crate) async fn texts(&self) -> Vec<String> {
-        self.history().await.into_iter().filter_map(|message| message.text).collect()
+        let said = self.history().await.into_iter().filter(|message| !message.request);
+        said.filter_map(|message| message.text).collect()
     }
 
     /// Takes events until one is what is waited for.
