@@ -6,6 +6,7 @@
 //! are examples of the crates whose stores they open, since this program builds on
 //! none of ours.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -62,13 +63,14 @@ const SWEEPS: [(Which, &str, &str); 2] = [
 ];
 
 pub(crate) fn run(options: &Options) -> Result<bool, Problem> {
+    let programs = build()?;
     let mut holds = None;
-    for (store, package, example) in SWEEPS {
+    for (store, _, example) in SWEEPS {
         if options.store != Which::Both && options.store != store {
             continue;
         }
         let start = Instant::now();
-        let found = sweep(options, package, example)?;
+        let found = sweep(options, &programs.join(example))?;
         println!("{} s\n", start.elapsed().as_secs());
         // Of two broken stores both have to be found.
         holds = Some(match (holds, options.sabotage) {
@@ -80,14 +82,29 @@ pub(crate) fn run(options: &Options) -> Result<bool, Problem> {
     Ok(holds.unwrap_or(false))
 }
 
-/// Whether one store keeps its promises.
-fn sweep(options: &Options, package: &str, example: &str) -> Result<bool, Problem> {
+/// Builds both programs at once, so that what they share is built once; the folder
+/// in which they are.
+fn build() -> Result<PathBuf, Problem> {
+    let root = repo::root()?;
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(repo::root()?);
-    cargo.args(["run", "--quiet", "--release", "--locked"]);
-    cargo.args(["--package", package, "--example", example, "--"]);
+    cargo.current_dir(&root).args(["build", "--release", "--locked"]);
+    for (_, package, example) in SWEEPS {
+        cargo.args(["--package", package, "--example", example]);
+    }
+    let status = cargo.status().map_err(|error| format!("cargo does not start: {error}"))?;
+    if !status.success() {
+        return Err("the programs do not build".to_owned());
+    }
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    Ok(root.join(target).join("release").join("examples"))
+}
+
+/// Whether one store keeps its promises.
+fn sweep(options: &Options, program: &Path) -> Result<bool, Problem> {
+    let mut sweep = Command::new(program);
     let mut with = |name: &str, value: &str| {
-        cargo.args([name, value]);
+        sweep.args([name, value]);
     };
     with("--every", &options.every.to_string());
     with("--subsets", &options.subsets.to_string());
@@ -102,10 +119,11 @@ fn sweep(options: &Options, package: &str, example: &str) -> Result<bool, Proble
         Some(Sabotage::NoSync) => with("--sabotage", "no-sync"),
         None => {}
     }
-    let status = cargo.status().map_err(|error| format!("cargo does not start: {error}"))?;
+    let shown = program.display();
+    let status = sweep.status().map_err(|error| format!("{shown}: {error}"))?;
     match status.code() {
         Some(0) => Ok(true),
         Some(1) => Ok(false),
-        _ => Err(format!("{example} could not find out: {status}")),
+        _ => Err(format!("{shown} could not find out: {status}")),
     }
 }
