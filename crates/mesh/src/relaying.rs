@@ -67,6 +67,8 @@ pub(crate) struct Relays {
 /// One relay.
 pub(crate) struct Relay {
     address: RelayAddress,
+    /// Where else it is said to be: contacts may differ about that.
+    elsewhere: VecDeque<RelayAddress>,
     own: bool,
     /// Since when the driver is to be connected with it.
     asked: Option<MonoMillis>,
@@ -101,6 +103,7 @@ impl Relay {
     const fn new(address: RelayAddress, own: bool) -> Self {
         Self {
             address,
+            elsewhere: VecDeque::new(),
             own,
             asked: None,
             up: None,
@@ -224,6 +227,7 @@ impl Mesh {
     fn relay_down<R: Read>(&mut self, step: &mut Step<'_, R>, relay: RelayKey, why: RelayDown) {
         let Some(known) = self.relays.known.get_mut(&relay) else { return };
         known.lose();
+        known.try_elsewhere(step, relay);
         self.relays.leaving.lost(&relay);
         step.ready.events.push(Event::RelayDown { relay, why });
     }

@@ -1,5 +1,6 @@
 //! With which relays the driver is to be connected.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use tortalk_model::limits::relay::{OTHER_RELAYS_MAX, RELAY_IDLE_AFTER};
@@ -9,6 +10,9 @@ use super::Relay;
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::relay::RelayAction;
+
+/// An address that nobody answers at is tried for so long before another is.
+const ELSEWHERE_AFTER: Duration = Duration::from_secs(10);
 
 impl Mesh {
     /// Connects with own relays, and with as many of others as may be at a time
@@ -98,6 +102,16 @@ impl Relay {
         self.asked = Some(step.now.mono);
         self.had_place_at = step.now.mono;
         step.ready.relays.push(RelayAction::Connect(self.address.clone()));
+    }
+
+    /// Goes to the next address that contacts name, now and then: one of them may
+    /// name a wrong one, to keep us from a relay of another's.
+    pub(super) fn try_elsewhere<R: Read>(&mut self, step: &mut Step<'_, R>, key: RelayKey) {
+        let tried_for_long =
+            self.asked.is_some_and(|asked| step.now.mono >= asked + ELSEWHERE_AFTER);
+        let Some(next) = self.elsewhere.pop_front_if(|_| tried_for_long) else { return };
+        self.elsewhere.push_back(core::mem::replace(&mut self.address, next));
+        self.disconnect(step, key);
     }
 
     fn disconnect<R: Read>(&mut self, step: &mut Step<'_, R>, key: RelayKey) {

@@ -18,6 +18,8 @@ use crate::write::{Evidence, HeldEnvelope, Purpose, Write};
 
 /// Ids of held envelopes that are read at once.
 const PAGE: usize = 128;
+/// Further addresses of one relay that are remembered.
+const ADDRESSES_MAX: usize = 3;
 
 /// Envelopes that are to be left, in the order in which they came.
 #[derive(Default)]
@@ -208,7 +210,11 @@ impl Mesh {
     /// Notes a relay that is used from now on; an own one stays as it is.
     pub(super) fn learn_relay(&mut self, address: &RelayAddress) {
         let new = || Relay::new(address.clone(), false);
-        self.relays.known.entry(address.key()).or_insert_with(new);
+        let relay = self.relays.known.entry(address.key()).or_insert_with(new);
+        let known = relay.own || relay.address == *address || relay.elsewhere.contains(address);
+        if !known && relay.elsewhere.len() < ADDRESSES_MAX {
+            relay.elsewhere.push_back(address.clone());
+        }
     }
 
     /// Notes an envelope that may be left at relays.

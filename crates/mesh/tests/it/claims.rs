@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tortalk_mesh::{
-    DeliveryState, Event, Input, LinkAction, LinkId, Outcome, Read, Ready, Standing,
+    DeliveryState, Event, Input, LinkAction, LinkId, Outcome, Read, Ready, RelayAction, Standing,
 };
 use tortalk_model::envelope::Envelope;
 use tortalk_model::limits::{CARRY_BYTES_MAX, CARRY_ENVELOPES_MAX, CARRY_GIVERS, WANT_LIFE};
@@ -132,6 +132,9 @@ impl Ledger {
 /// Panics when something is to be sent, answered or shown that `store` does not
 /// bear out. The writes of `ready` are applied, later ones are not.
 pub(crate) fn hold(ready: &Ready, store: &Store) {
+    for action in &ready.relays {
+        relay_action_holds(action, ready, store);
+    }
     for action in &ready.links {
         if let LinkAction::Send(_, frame) = action {
             frame_holds(frame, store);
@@ -152,6 +155,23 @@ pub(crate) fn hold(ready: &Ready, store: &Store) {
     }
     for event in &ready.events {
         event_holds(event, ready, store);
+    }
+}
+
+fn relay_action_holds(action: &RelayAction, ready: &Ready, store: &Store) {
+    match action {
+        RelayAction::Deposit { envelope, .. } => {
+            let held = store.envelope(&envelope.id()).expect("readable").is_some();
+            // But for what is sealed for one relay's clock and left there alone.
+            let other_clock = |event: &Event| matches!(event, Event::RelayClockDiffers { .. });
+            assert!(held || ready.events.iter().any(other_clock), "left and not held");
+        }
+        RelayAction::PutCard { drop, .. } => {
+            let (_, card) = store.own_cards().expect("readable").expect("cards are durable");
+            let card = tortalk_keys::card::Card::parse(&card).expect("a card");
+            assert_eq!(card.seq(), drop.seq, "put and not stored");
+        }
+        _ => {}
     }
 }
 

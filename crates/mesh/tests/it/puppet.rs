@@ -8,6 +8,7 @@ use tortalk_keys::card::{
     Card, CardDraft, ContactPart, MailboxKind, MailboxSigner, SealingKeyEntry,
 };
 use tortalk_keys::link_auth::Role;
+use tortalk_keys::relay::RelayAddress;
 use tortalk_keys::{IdentitySecret, MailboxSecret, mailbox_proof};
 use tortalk_mesh::{Command, Input, LinkAction, LinkId, PeerAuth};
 use tortalk_model::entropy::Entropy;
@@ -200,6 +201,16 @@ impl Puppet {
     }
 
     pub(crate) fn card(&self, seq: u64, contact: bool) -> Card {
+        self.card_of(seq, contact.then(Vec::new))
+    }
+
+    pub(crate) fn card_with_relays(&self, seq: u64, relays: Vec<RelayAddress>) -> Card {
+        self.card_of(seq, Some(relays))
+    }
+
+    /// A card for contacts if it names relays, and be it none.
+    fn card_of(&self, seq: u64, relays: Option<Vec<RelayAddress>>) -> Card {
+        let contact = relays.is_some();
         let device_id = self.device_id;
         let public = self.sealing.public().as_bytes().try_into().expect("1,216 bytes");
         let draft = CardDraft {
@@ -212,10 +223,10 @@ impl Puppet {
                 not_after: UnixMillis(self.not_before.0 + 4 * WEEK_MS),
                 public: Box::new(public),
             }],
-            contact: contact.then(|| ContactPart {
+            contact: relays.map(|relays| ContactPart {
                 deposit_key: [1; 32],
                 read_key: [2; 32],
-                relays: Vec::new(),
+                relays,
                 onion: None,
             }),
             features: Vec::new(),

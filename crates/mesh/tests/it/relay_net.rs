@@ -36,6 +36,8 @@ pub(crate) struct Net {
 #[derive(Default)]
 struct Connection {
     up: bool,
+    /// It goes to an address at which the relay is not.
+    misled: bool,
     streams: BTreeMap<MailboxKey, Stream>,
 }
 
@@ -302,7 +304,7 @@ impl Net {
     fn connect(&mut self, person: usize, key: RelayKey) -> Vec<RelayInput> {
         let now = self.world.now;
         let connection = self.connections.entry((person, key)).or_default();
-        let relay = self.relays.iter().find(|relay| relay.key() == key);
+        let relay = self.relays.iter().find(|relay| relay.key() == key && !connection.misled);
         let why = match relay.map(|relay| &relay.manners) {
             Some(manners) if manners.other_key => RelayDown::OtherKey,
             Some(manners) if !manners.unreachable => {
@@ -322,6 +324,9 @@ impl Net {
         for action in actions {
             match action {
                 RelayAction::Connect(address) => {
+                    let right = self.relays.iter().any(|relay| relay.address == address);
+                    let connection = self.connections.entry((person, address.key()));
+                    connection.or_default().misled = !right;
                     inputs.extend(self.connect(person, address.key()));
                 }
                 RelayAction::Disconnect(key) => {

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use tortalk_keys::relay::{RelayAddress, RelayHost};
 use tortalk_mesh::relay::RelayInput;
 use tortalk_mesh::{DeliveryState, Event, Keyring, Read, SealingKey};
 use tortalk_model::envelope::Envelope;
@@ -262,4 +263,29 @@ fn strangers_mail_is_opened_within_their_budget_and_contacts_mail_at_once() {
     let shown = |event: &&Event| matches!(event, Event::Received(_));
     let all = net.world.people[1].events.iter().filter(shown).count();
     assert_eq!((all, kept(&net).len()), (101, 0));
+}
+
+#[test]
+fn a_contact_who_names_a_wrong_address_keeps_nobody_from_a_relay() {
+    let mut net = Net::pair([&[], &[0]], 1);
+    // The puppet says that Bob's relay is somewhere else.
+    let puppet = Puppet::new(7);
+    let key = net.relays[0].key();
+    let host = RelayHost::Name("elsewhere.example".into());
+    let wrong = RelayAddress::new(host, 1, key).expect("an address");
+    let card = puppet.card_with_relays(START_MS, vec![wrong]).into_bytes();
+    let import = tortalk_mesh::Command::ImportCard { card, name: "puppet".into() };
+    net.world.command(0, import).expect("a contact");
+    let identity = puppet.identity.public();
+    let text = "you first".to_owned();
+    net.world.command(0, tortalk_mesh::Command::SendText { to: identity, text }).expect("a text");
+    net.run();
+    let id = net.world.send(0, 1, "and you");
+    for _ in 0..4 {
+        net.advance(11 * SECOND);
+        net.connect_again();
+        net.run();
+    }
+    assert_eq!(net.world.people[1].received(), ["and you"]);
+    assert_eq!(net.world.state(0, &id), DeliveryState::AtRelay);
 }
