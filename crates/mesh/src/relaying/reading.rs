@@ -11,6 +11,7 @@ use tortalk_model::limits::relay::CARD_READ_BEFORE;
 use tortalk_model::{IdentityKey, MailboxKey, MonoMillis, Now, RelayKey, entropy};
 use tortalk_seal::card_drop;
 
+use super::Relay;
 use crate::contacts::CardSource;
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
@@ -182,8 +183,11 @@ impl Mesh {
         let Some(mailbox) = self.card_source(contact).map(|source| source.mailbox) else { return };
         let relays = &mut self.relays;
         let Some(reading) = relays.reading.get_mut(contact) else { return };
-        while let Some(relay) = reading.queue.front().map(RelayAddress::key) {
-            let up = relays.known.get(&relay).is_some_and(|known| known.up.is_some());
+        while let Some(address) = reading.queue.front() {
+            let relay = address.key();
+            // It is forgotten while nothing is wanted there.
+            let known = relays.known.entry(relay);
+            let up = known.or_insert_with(|| Relay::new(address.clone(), false)).up.is_some();
             let patience_ends = reading.since + RELAY_PATIENCE;
             if now >= patience_ends || (reading.asked && !up) {
                 reading.pass_over(now);

@@ -297,6 +297,10 @@ impl Net {
         }
     }
 
+    pub(crate) fn is_connected(&self, person: usize, relay: usize) -> bool {
+        self.connections.contains_key(&(person, self.relays[relay].key()))
+    }
+
     pub(crate) fn connections_of(&self, person: usize) -> usize {
         self.connections.keys().filter(|(who, _)| *who == person).count()
     }

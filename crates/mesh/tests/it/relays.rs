@@ -296,6 +296,13 @@ fn relays_of_others_are_let_go_of_and_are_not_too_many_at_a_time() {
     let ids: Vec<_> = (1..=20).map(|n| net.world.send(0, n, "hello")).collect();
     net.run();
     assert_eq!(net.connections_of(0), 16);
+    // Those that have no place yet would answer.
+    for n in 0..20 {
+        net.relays[n].manners.unreachable = net.is_connected(0, n);
+    }
+    net.advance(70 * SECOND);
+    let left = net.relays.iter().filter(|relay| !relay.left.is_empty()).count();
+    assert_eq!(left, 4, "they get the places of those that do not");
     for relay in &mut net.relays {
         relay.manners.unreachable = false;
     }
@@ -340,6 +347,16 @@ fn a_relay_says_when_it_comes_and_goes() {
     let why = tortalk_mesh::relay::RelayDown::OtherKey;
     let down = |event: &Event| *event == Event::RelayDown { relay, why };
     assert!(net.world.people[0].events.iter().any(down));
+    // A stream is proved once, whatever the relay asks.
+    net.relays[0].manners.other_key = false;
+    net.connect_again();
+    net.run();
+    let mailbox = net.world.people[0].keyring.intro_mailbox.public();
+    assert!(net.has_stream(0, 0, mailbox));
+    net.feed(0, vec![RelayInput::Challenged { relay, mailbox, challenge: [1; 32] }]);
+    assert!(net.world.people[0].relay_actions.is_empty());
+    net.relays[0].manners.other_key = true;
+    net.break_connections(0);
     // What a relay says that is not connected, or not known, is nothing.
     let stranger = tortalk_keys::RelaySecret::from_seed([9; 32]).public();
     for relay in [relay, stranger] {

@@ -211,3 +211,29 @@ fn signed(net: &Net, seq: u64, blob: Vec<u8>) -> CardDrop {
     let signature = *relay_proof::card_drop::sign(secret, seq, &blob).as_bytes();
     CardDrop { seq, blob, signature }
 }
+
+// req: RLC-19
+#[test]
+fn when_one_relay_has_a_wrong_card_the_next_is_asked_at_once() {
+    let mut net = Net::pair([&[], &[0, 1]], 2);
+    net.world.pace = Duration::from_secs(3600);
+    net.advance(20 * DAY);
+    let rotated = net.world.people[1].rotated(key_from(20));
+    net.world.feed(1, vec![rotated]);
+    net.run();
+    let bob = &net.world.people[1].keyring;
+    let (mailbox, read_key) = (bob.contact_mailbox.public(), bob.contact_read_key);
+    // Bob's own card, and the one for strangers.
+    let intro = {
+        let intro = bob.intro_mailbox.public();
+        let drop = net.relays[0].mailboxes[&intro].card.clone().expect("a card");
+        card_drop::open(&drop.blob, &intro, drop.seq, &bob.intro_read_key).expect("a card")
+    };
+    let blob = card_drop::seal(&intro, &mailbox, &read_key, &mut Seeded::new(5));
+    let wrong = signed(&net, intro.seq(), blob);
+    net.relays[0].mailboxes.get_mut(&mailbox).expect("known").card = Some(wrong);
+    let bob = net.world.identity(1);
+    net.advance(2 * DAY);
+    assert_eq!(held_card(&net, 0, bob).seq(), own_seq(&net, 1));
+    assert_eq!((net.relays[0].cards_asked.len(), net.relays[1].cards_asked.len()), (1, 1));
+}
