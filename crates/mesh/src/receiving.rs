@@ -30,7 +30,7 @@ const BUSY_RETRY_AFTER_S: u32 = 1;
 
 /// What was decided about an envelope, before anything is said.
 pub(crate) struct Verdict {
-    result: AckResult,
+    pub(crate) result: AckResult,
     retry_after_s: u32,
 }
 

@@ -69,7 +69,6 @@ pub(crate) enum Bringer {
     /// The peer of a link.
     Peer { identity: IdentityKey, address: IpAddr },
     /// A relay, from its queue.
-    #[expect(dead_code, reason = "relays are not driven by this machine yet")]
     Relay(RelayKey),
 }
 

@@ -5,10 +5,12 @@ use core::time::Duration;
 use tortalk_model::envelope::Envelope;
 use tortalk_model::{MailboxKey, MonoMillis, RelayKey};
 use tortalk_seal::OpenError;
+use tortalk_wire::{AckResult, RefusalReason};
 
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::relay::{PullEnd, RelayAction};
+use crate::requests::Bringer;
 use crate::sending::remember_until;
 use crate::write::Write;
 
@@ -57,6 +59,8 @@ pub(super) enum Fate {
     NoKey,
     /// Strangers have used up what may be opened now.
     NoBudget,
+    /// Too many strangers wait for the user's word.
+    NoPlace,
 }
 
 impl Mesh {
@@ -142,8 +146,8 @@ impl Mesh {
         if envelope.header().mailbox != mailbox {
             return Ok(());
         }
-        let fate = self.take_in_fetched(step, &envelope)?;
-        self.keep_unopened(step, &envelope, fate);
+        let fate = self.take_in_fetched(step, relay, &envelope)?;
+        self.keep_unopened(step, relay, &envelope, fate);
         Ok(())
     }
 
@@ -154,6 +158,7 @@ impl Mesh {
     pub(super) fn take_in_fetched<R: Read>(
         &mut self,
         step: &mut Step<'_, R>,
+        relay: RelayKey,
         envelope: &Envelope,
     ) -> Result<Fate, R::Error> {
         let for_strangers = envelope.header().mailbox == self.keyring.intro_mailbox.public();
@@ -174,7 +179,11 @@ impl Mesh {
         };
         // req: RLC-08
         if !self.is_accepted(&opened.sender()) {
-            return Ok(Fate::Done);
+            let verdict = self.take_request(step, Bringer::Relay(relay), envelope, &opened)?;
+            // There is no telling a relay to come again.
+            // req: RLC-10
+            let again = matches!(verdict.result, AckResult::Refused(RefusalReason::Quota));
+            return Ok(if again { Fate::NoPlace } else { Fate::Done });
         }
         // Of several envelopes that are dealt with in one step the store has seen
         // none yet; one message may be in two of them.

@@ -103,7 +103,7 @@ impl Mesh {
     /// Whether the card at hand is none, or names no key for the next week.
     fn needs_newer_card(&self, contact: &IdentityKey, now: Now) -> bool {
         let Some(known) = self.contacts.get(contact) else { return false };
-        let Some(card) = &known.card else { return true };
+        let Some(card) = known.any_card() else { return true };
         let ends = card.sealing_keys().iter().map(|key| key.not_after).max();
         let their_now = self.their_now(contact, now);
         ends.is_none_or(|ends| ends <= their_now.saturating_add(CARD_READ_BEFORE))
@@ -234,7 +234,9 @@ impl Mesh {
                     CardKind::Contact => {
                         self.take_contact_card(step, &contact, card, CardSource::Passed)
                     }
-                    CardKind::Intro => Ok(()),
+                    CardKind::Intro => {
+                        self.take_intro_card(step, &contact, card, CardSource::Passed)
+                    }
                 }
             }
             None => {

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use tortalk_model::envelope::Envelope;
 use tortalk_model::limits::relay::{UNOPENED_BYTES_MAX, UNOPENED_MAX};
-use tortalk_model::{EnvelopeId, MailboxKey, MonoMillis};
+use tortalk_model::{EnvelopeId, MailboxKey, MonoMillis, RelayKey};
 
 use super::fetching::Fate;
 use crate::mesh::{Mesh, Step};
@@ -31,21 +31,23 @@ struct Kept {
     /// 0 until it was read.
     len: usize,
     mailbox: Option<MailboxKey>,
+    /// From where it came, if that was in this run.
+    relay: Option<RelayKey>,
 }
 
 impl Unopened {
     pub(super) fn load(ids: Vec<EnvelopeId>) -> Self {
-        let kept = ids.into_iter().map(|id| Kept { id, len: 0, mailbox: None });
+        let kept = ids.into_iter().map(|id| Kept { id, len: 0, mailbox: None, relay: None });
         Self { kept: kept.collect(), bytes: 0, for_budget: VecDeque::new() }
     }
 
-    fn note(&mut self, envelope: &Envelope) {
+    fn note(&mut self, envelope: &Envelope, relay: Option<RelayKey>) {
         let (id, len) = (envelope.id(), envelope.as_bytes().len());
         let mailbox = Some(envelope.header().mailbox);
         match self.kept.iter_mut().find(|kept| kept.id == id) {
             Some(kept) if kept.len > 0 => return,
             Some(kept) => (kept.len, kept.mailbox) = (len, mailbox),
-            None => self.kept.push_back(Kept { id, len, mailbox }),
+            None => self.kept.push_back(Kept { id, len, mailbox, relay }),
         }
         self.bytes += len;
     }
@@ -74,6 +76,7 @@ impl Mesh {
     pub(super) fn keep_unopened<R: Read>(
         &mut self,
         step: &mut Step<'_, R>,
+        relay: RelayKey,
         envelope: &Envelope,
         fate: Fate,
     ) {
@@ -85,7 +88,7 @@ impl Mesh {
         let envelope_kept = Box::new(envelope.clone());
         step.ready.writes.push(Write::PutUnopened { envelope: envelope_kept, until });
         let unopened = &mut self.relays.unopened;
-        unopened.note(envelope);
+        unopened.note(envelope, Some(relay));
         if fate == Fate::NoBudget && !unopened.for_budget.contains(&envelope_id) {
             unopened.for_budget.push_back(envelope_id);
         }
@@ -138,8 +141,13 @@ impl Mesh {
             // It has expired, or comes with the writes of this step.
             return Ok(Fate::Done);
         };
-        self.relays.unopened.note(&envelope);
-        let fate = self.take_in_fetched(step, &envelope)?;
+        self.relays.unopened.note(&envelope, None);
+        // After a start nobody knows from where it came; one relay is as good as
+        // another to count it under.
+        let kept = self.relays.unopened.kept.iter().find(|kept| kept.id == id);
+        let relay = kept.and_then(|kept| kept.relay).or(self.relays.own.first().copied());
+        let relay = relay.unwrap_or(RelayKey::from_bytes([0; 32]));
+        let fate = self.take_in_fetched(step, relay, &envelope)?;
         match fate {
             Fate::Done => {
                 self.relays.unopened.forget(&id);
@@ -149,7 +157,7 @@ impl Mesh {
                 self.relays.unopened.for_budget.push_back(id);
             }
             Fate::NoBudget => {}
-            Fate::NoKey => {}
+            Fate::NoKey | Fate::NoPlace => {}
         }
         Ok(fate)
     }

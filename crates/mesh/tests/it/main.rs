@@ -18,6 +18,7 @@ mod purging;
 mod relay_net;
 mod relays;
 mod relays_cards;
+mod relays_first_contact;
 mod relays_lies;
 mod requests;
 mod rotation;
