@@ -60,6 +60,8 @@ pub(crate) struct Spread {
     budget: Budget,
     /// The store may hold what was not offered here yet.
     pub(crate) backlog: bool,
+    /// The store may hold purge keys that the peer is to be told.
+    pub(crate) owes: bool,
     /// To be offered.
     queue: BTreeSet<EnvelopeId>,
     /// What was offered here, and how far that is.
@@ -90,6 +92,7 @@ impl Spread {
         Self {
             budget: Budget::per_second(SPREAD_FRAMES_PER_S),
             backlog: false,
+            owes: false,
             queue: BTreeSet::new(),
             offered: BTreeMap::new(),
             stalled: BTreeSet::new(),
@@ -120,7 +123,7 @@ impl Spread {
     }
 
     fn has_bundle(&self) -> bool {
-        self.backlog || !self.queue.is_empty() || !self.purges.is_empty()
+        self.backlog || self.owes || !self.queue.is_empty() || !self.purges.is_empty()
     }
 }
 
@@ -202,6 +205,7 @@ impl Mesh {
         if self.carrying.room.stale {
             self.carrying.room = Room::of(step.store.carried()?);
         }
+        self.queue_owed_purges(step)?;
         self.queue_backlogs(step)
     }
 

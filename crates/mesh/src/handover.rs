@@ -75,6 +75,7 @@ impl Mesh {
         link.pull_unanswered = true;
         link.backlog = true;
         link.spread.backlog = true;
+        link.spread.owes = true;
         link.ready_at.get_or_insert(now);
     }
 

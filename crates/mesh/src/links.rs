@@ -24,6 +24,9 @@ use crate::write::Write;
 
 /// Envelopes that we let a peer hand over before we acknowledge any.
 const WINDOW: NonZeroU16 = NonZeroU16::new(UNACKED_ENVELOPES_MAX as u16).expect("256 is not zero");
+/// Mailboxes that we prove at a time; a peer takes more in the life of a link, so
+/// that there is room for new ones.
+const PROOFS_SENT_MAX: usize = MAILBOX_PROOFS_MAX / 2;
 /// A clock that differs by more than this is shown to the user.
 const CLOCK_DIFFERENCE_SHOWN_MS: u64 = 3_600_000;
 
@@ -258,6 +261,17 @@ impl Mesh {
         }
     }
 
+    /// Our mailboxes for contacts: today's, then earlier ones, the newest first. What
+    /// was sealed for those is still carried.
+    pub(crate) fn contact_mailboxes(
+        &self,
+        now: Now,
+    ) -> impl Iterator<Item = &tortalk_keys::MailboxSecret> {
+        let retired = self.keyring.retired_mailboxes.iter().rev();
+        let retired = retired.filter(move |mailbox| now.wall < mailbox.until);
+        core::iter::once(&self.keyring.contact_mailbox).chain(retired.map(|m| &m.secret))
+    }
+
     /// Proves our mailboxes: the intro one to anybody, the other to contacts.
     pub(crate) fn prove_mailboxes<R: Read>(&self, step: &mut Step<'_, R>, id: LinkId) {
         let Some(link) = self.links.get(&id) else { return };
@@ -271,9 +285,11 @@ impl Mesh {
         let mut proofs = vec![prove(&self.keyring.intro_mailbox)];
         // req: GSP-07
         if self.is_accepted(&link.peer.identity) {
-            proofs.push(prove(&self.keyring.contact_mailbox));
+            // req: GSP-44
+            proofs.extend(self.contact_mailboxes(step.now).map(prove));
         }
-        let proofs = Mailboxes::new(proofs).expect("one or two are within the limit");
+        proofs.truncate(PROOFS_SENT_MAX);
+        let proofs = Mailboxes::new(proofs).expect("from one to the limit");
         step.ready.links.push(LinkAction::Send(id, Frame::Mailboxes(proofs)));
     }
 

@@ -150,6 +150,17 @@ pub trait Read {
     /// When the store cannot be read.
     fn purge_key(&self, id: &EnvelopeId) -> Result<Option<PurgeKey>, Self::Error>;
 
+    /// Envelopes with their purge keys that this contact is to be told of, at most
+    /// `limit`, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn owed_purges(
+        &self,
+        peer: &IdentityKey,
+        limit: usize,
+    ) -> Result<Vec<(EnvelopeId, PurgeKey)>, Self::Error>;
+
     /// Whether an envelope has been dealt with before.
     ///
     /// # Errors

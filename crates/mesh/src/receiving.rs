@@ -104,7 +104,7 @@ impl Mesh {
         let accepted = self.is_accepted(&peer);
         let mailbox = envelope.header().mailbox;
         let proved = mailbox == self.keyring.intro_mailbox.public()
-            || (accepted && mailbox == self.keyring.contact_mailbox.public());
+            || (accepted && self.contact_mailboxes(step.now).any(|ours| ours.public() == mailbox));
         // A mailbox that we have not proved to a stranger is like any other that is
         // not ours: otherwise they could find out whose it is.
         // req: GSP-24, CAR-01

@@ -111,6 +111,20 @@ pub enum Write {
         /// What makes holders forget it, where that is known and may be told.
         purge_key: Option<PurgeKey>,
     },
+    /// A contact who is not linked is to be told that this seen envelope has arrived.
+    OwePurge {
+        /// Who.
+        peer: IdentityKey,
+        /// Which envelope.
+        envelope_id: EnvelopeId,
+    },
+    /// They are told now.
+    PurgeTold {
+        /// Who.
+        peer: IdentityKey,
+        /// Which envelope.
+        envelope_id: EnvelopeId,
+    },
     /// The user has seen this incoming message.
     MarkRead(MessageId),
     /// Forget what has expired past this time: seen envelopes, declined requests,

@@ -129,3 +129,11 @@ CREATE TABLE unopened (
     sealed      BLOB NOT NULL
 ) STRICT;
 CREATE INDEX unopened_expiry ON unopened (forget_at);
+
+-- Who is to be told, when they are linked, that a seen envelope has arrived.
+CREATE TABLE owed (
+    peer        INTEGER NOT NULL REFERENCES person,
+    envelope_id BLOB NOT NULL REFERENCES seen ON DELETE CASCADE,
+    PRIMARY KEY (peer, envelope_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX owed_envelope ON owed (envelope_id);

@@ -65,6 +65,8 @@ impl Store {
             Write::Seen { envelope_id, until, purge_key } => {
                 self.see(envelope_id, *until, purge_key.as_ref())
             }
+            Write::OwePurge { peer, envelope_id } => self.owe_purge(peer, envelope_id),
+            Write::PurgeTold { peer, envelope_id } => self.purge_told(peer, envelope_id),
             Write::MarkRead(message_id) => {
                 self.change_incoming(message_id, |state| state.read = true)
             }
@@ -427,6 +429,26 @@ impl Store {
              ON CONFLICT (envelope_id) DO UPDATE SET until = max(until, excluded.until),
                 sealed = ifnull(excluded.sealed, sealed)",
             (id.as_bytes(), column_of_time(until), sealed),
+        )?;
+        Ok(())
+    }
+
+    fn owe_purge(&mut self, peer: &IdentityKey, id: &EnvelopeId) -> Result<(), StoreError> {
+        let peer = self.db.number_person(peer, &mut *self.entropy)?;
+        self.db.execute(
+            "INSERT INTO owed (peer, envelope_id)
+             SELECT ?1, envelope_id FROM seen WHERE envelope_id = ?2
+             ON CONFLICT DO NOTHING",
+            (peer, id.as_bytes()),
+        )?;
+        Ok(())
+    }
+
+    fn purge_told(&self, peer: &IdentityKey, id: &EnvelopeId) -> Result<(), StoreError> {
+        let Some(peer) = self.db.person(peer)? else { return Ok(()) };
+        self.db.execute(
+            "DELETE FROM owed WHERE peer = ?1 AND envelope_id = ?2",
+            (peer, id.as_bytes()),
         )?;
         Ok(())
     }

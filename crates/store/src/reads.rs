@@ -40,6 +40,9 @@ const PURGED_BY: &str = "SELECT envelope_id FROM envelope WHERE purge = ?1 ORDER
 const HANDED_TO: &str = "SELECT handed.peer FROM handed
     JOIN envelope ON envelope.id = handed.envelope
     WHERE envelope.envelope_id = ?1 ORDER BY handed.peer";
+const OWED: &str = "SELECT seen.envelope_id, seen.sealed FROM owed
+    JOIN seen ON seen.envelope_id = owed.envelope_id
+    WHERE owed.peer = ?1 AND seen.sealed IS NOT NULL ORDER BY owed.envelope_id LIMIT ?2";
 /// Nobody has this number.
 const NOBODY: i64 = 0;
 
@@ -194,6 +197,21 @@ impl Read for Store {
         sealed.flatten().map(open).transpose()
     }
 
+    fn owed_purges(
+        &self,
+        peer: &IdentityKey,
+        limit: usize,
+    ) -> Result<Vec<(EnvelopeId, PurgeKey)>, StoreError> {
+        let peer = self.db.person(peer)?.unwrap_or(NOBODY);
+        let found = self.db.rows(OWED, (peer, column_of_limit(limit)), |row| {
+            Ok((EnvelopeId::from_bytes(row.get(0)?), row.get::<_, Vec<u8>>(1)?))
+        })?;
+        let open = |(id, sealed): (EnvelopeId, Vec<u8>)| {
+            Ok((id, seen_place(&id).open(&self.db.key, &sealed, rows::read_seen)?))
+        };
+        found.into_iter().map(open).collect()
+    }
+
     fn seen(&self, id: &EnvelopeId) -> Result<bool, StoreError> {
         let found = self.db.row(
             "SELECT 1 FROM seen WHERE envelope_id = ?1",
@@ -266,6 +284,7 @@ mod tests {
             (CARRIED_FOR, "envelope_mailbox"),
             (CARRIED, "envelope_carried"),
             (PURGED_BY, "envelope_purge"),
+            (OWED, "PRIMARY KEY"),
             (PAGE, "INTEGER PRIMARY KEY"),
             (PAGE_WITH, "message_of"),
             (UNREAD, "incoming_unread"),

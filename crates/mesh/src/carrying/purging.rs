@@ -76,23 +76,48 @@ impl Mesh {
             Purpose::Carried => holders.push(held.contact),
             Purpose::Message(_) | Purpose::Receipt => holders.retain(|who| *who != held.contact),
         }
-        // req: CAR-27, CAR-31
-        for who in holders.iter().filter(|who| Some(**who) != told_by) {
-            let mut links = self.links.values().filter(|link| link.peer.identity == *who);
-            if let Some(link) = links.find(|link| link.exchanges_offers()).map(|link| link.id) {
-                self.tell_purge(link, envelope_id, key.clone());
-            }
-        }
-        // Nobody else has it whom we would have to answer later.
+        // Otherwise nobody else has it whom we would have to answer later.
         if !holders.is_empty() {
             let until = remember_until(held.envelope.header().expires_at, step.now.wall);
             let purge_key = Some(key.clone());
             step.ready.writes.push(Write::Seen { envelope_id, until, purge_key });
         }
+        // req: CAR-27, CAR-31
+        for peer in holders.into_iter().filter(|who| Some(*who) != told_by) {
+            let mut links = self.links.values().filter(|link| link.peer.identity == peer);
+            match links.find(|link| link.exchanges_offers()).map(|link| link.id) {
+                Some(link) => self.tell_purge(link, envelope_id, key.clone()),
+                // req: CAR-35
+                None => step.ready.writes.push(Write::OwePurge { peer, envelope_id }),
+            }
+        }
         if held.purpose == Purpose::Carried {
             self.carrying.room.take(&held.contact, held.envelope.as_bytes().len());
         }
         self.drop_envelope(step, envelope_id);
+        Ok(())
+    }
+
+    /// Tells contacts who have come what they missed.
+    pub(super) fn queue_owed_purges<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+    ) -> Result<(), R::Error> {
+        for id in self.link_ids() {
+            let Some(link) = self.links.get(&id) else { continue };
+            let peer = link.peer.identity;
+            if !link.spread.owes || !link.takes_envelopes() || !self.is_accepted(&peer) {
+                continue;
+            }
+            let owed = step.store.owed_purges(&peer, OFFERS_MAX)?;
+            if let Some(link) = self.links.get_mut(&id) {
+                link.spread.owes = false;
+            }
+            for (envelope_id, key) in owed {
+                self.tell_purge(id, envelope_id, key);
+                step.ready.writes.push(Write::PurgeTold { peer, envelope_id });
+            }
+        }
         Ok(())
     }
 

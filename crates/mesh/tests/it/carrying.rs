@@ -2,8 +2,12 @@
 
 use core::time::Duration;
 
+use tortalk_keys::MailboxSecret;
 use tortalk_keys::link_auth::Role;
-use tortalk_mesh::{Command, DeliveryState, Event, Input, LinkAction, LinkId, Read};
+use tortalk_mesh::{
+    Command, DeliveryState, Event, Input, LinkAction, LinkId, Read, RetiredMailbox,
+};
+use tortalk_model::entropy::Entropy;
 use tortalk_model::envelope::{Envelope, EnvelopeHeader, purge_hash};
 use tortalk_model::limits::{SUITE_1, SUITE_1_ENC_BYTES, SUITE_1_TAG_BYTES};
 use tortalk_model::{EnvelopeId, KeyId, MailboxKey, PurgeKey, UnixMillis};
@@ -140,6 +144,25 @@ fn a_message_and_its_receipt_travel_by_a_common_contact() {
     meet(&mut world, 0, 1);
     assert_eq!(world.state(0, &id), DeliveryState::Delivered);
     assert_eq!(carried(&world, 1), 0, "nothing is left");
+}
+
+// req: GSP-44
+#[test]
+fn what_is_carried_for_a_mailbox_that_was_replaced_still_arrives() {
+    let mut world = three();
+    let id = world.send(0, 2, "to the old mailbox");
+    meet(&mut world, 0, 1);
+    world.people[2].rekey(|keys, random| {
+        let new = MailboxSecret::from_seed(random.bytes());
+        let secret = core::mem::replace(&mut keys.contact_mailbox, new);
+        let until = UnixMillis(START_MS + 6 * WEEK_MS);
+        keys.retired_mailboxes.push(RetiredMailbox { secret, until });
+    });
+    world.restart(2);
+    meet(&mut world, 1, 2);
+    assert_eq!(world.people[2].received(), ["to the old mailbox"]);
+    meet(&mut world, 0, 1);
+    assert_eq!(world.state(0, &id), DeliveryState::Delivered);
 }
 
 // req: CAR-24

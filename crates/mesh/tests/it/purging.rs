@@ -56,6 +56,26 @@ fn a_purge_goes_back_over_the_carriers() {
     assert_eq!(world.state(0, &id), DeliveryState::Delivered, "the receipt was carried too");
 }
 
+// req: CAR-35
+#[test]
+fn who_was_away_is_told_on_the_next_link() {
+    let mut world = World::new(&["alice", "carol", "bob"]);
+    world.pace = SECOND;
+    world.befriend(0, 1);
+    world.befriend(1, 2);
+    world.introduce(0, 2);
+    let id = world.send(0, 2, "two ways");
+    meet(&mut world, 0, 1);
+    assert_eq!(carried(&world, 1), 1);
+    // The message arrives by a link of its own while carol is away.
+    meet(&mut world, 0, 2);
+    assert_eq!(world.state(0, &id), DeliveryState::Delivered);
+    world.restart(0);
+    assert_eq!(carried(&world, 1), 1, "carol does not know");
+    meet(&mut world, 0, 1);
+    assert_eq!(carried(&world, 1), 0);
+}
+
 // req: CAR-28, CAR-29, CAR-32
 #[test]
 fn only_the_right_key_of_a_contact_purges() {

@@ -26,6 +26,7 @@ pub(crate) struct Oracle {
     seen: BTreeMap<EnvelopeId, (UnixMillis, Option<PurgeKey>)>,
     own_relays: Vec<RegisteredMailbox>,
     unopened: Vec<(Envelope, UnixMillis)>,
+    owed: BTreeSet<(IdentityKey, EnvelopeId)>,
 }
 
 #[derive(Debug, Clone)]
@@ -118,6 +119,14 @@ impl Oracle {
                     known.1.clone_from(purge_key);
                 }
             }
+            Write::OwePurge { peer, envelope_id } => {
+                if self.seen.contains_key(envelope_id) {
+                    self.owed.insert((*peer, *envelope_id));
+                }
+            }
+            Write::PurgeTold { peer, envelope_id } => {
+                self.owed.remove(&(*peer, *envelope_id));
+            }
             Write::SetTtl { envelope_id, ttl } => {
                 let held = self.envelopes.iter_mut().find(|h| h.envelope.id() == *envelope_id);
                 if let Some(held) = held {
@@ -128,6 +137,7 @@ impl Oracle {
                 self.seen.retain(|_, (until, _)| *until >= *before);
                 self.unopened.retain(|(_, until)| *until >= *before);
                 self.declined.retain(|_, until| *until >= *before);
+                self.owed.retain(|(_, id)| self.seen.contains_key(id));
                 self.drop_envelopes(|held| {
                     let ours = matches!(held.purpose, Purpose::Message(_));
                     !ours && held.envelope.header().expires_at < *before
@@ -296,6 +306,13 @@ impl Oracle {
                 .filter(|m| m.contact == identity && m.envelope_id.is_none())
                 .map(|m| m.message_id)
                 .collect();
+            let owed = self.owed.iter().filter(|(who, _)| *who == identity);
+            let key = |id: &EnvelopeId| self.seen.get(id).and_then(|(_, key)| key.clone());
+            let owed = owed.filter_map(|(_, id)| Some((*id, key(id)?)));
+            for limit in [1, 100] {
+                let expected: Vec<_> = owed.clone().take(limit).collect();
+                assert_eq!(store.owed_purges(&identity, limit).expect("owed"), expected);
+            }
             assert_eq!(store.waiting_for_key(&identity).expect("waiting"), waiting);
             let cursors = (0..ENVELOPES).map(|n| Some(envelope(n).id())).chain([None]);
             for (after, limit) in cursors.zip([1, 2, 3].into_iter().cycle()) {

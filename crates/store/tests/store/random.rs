@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn envelope_step() -> impl Strategy<Value = Step> {
-    let write = (0..10, 0..2u8, 0..3u8, time()).prop_map(|(kind, n, e, time)| {
+    let write = (0..13, 0..2u8, 0..3u8, time()).prop_map(|(kind, n, e, time)| {
         let (peer, envelope_id) = (person(n), envelope(e).id());
         match kind {
             0 | 1 => Write::PutEnvelope(Box::new(held(e, n, Purpose::Receipt))),
@@ -69,6 +69,8 @@ fn envelope_step() -> impl Strategy<Value = Step> {
                 let purge_key = Some(purge_key(e));
                 Write::Seen { envelope_id, until: time, purge_key }
             }
+            10 | 11 => Write::OwePurge { peer, envelope_id },
+            12 => Write::PurgeTold { peer, envelope_id },
             7 | 8 => Write::PutEnvelope(Box::new(carried(e, n))),
             9 => Write::SetTtl { envelope_id, ttl: u8::try_from(time.0 % 3).unwrap_or(0) },
             _ if time.0 % 3 == 0 => Write::DropEnvelope(envelope_id),
@@ -149,6 +151,10 @@ fn write() -> impl Strategy<Value = Write> {
             let purge_key = known.then(|| purge_key(9));
             Write::Seen { envelope_id, until, purge_key }
         }),
+        1 => (0..PEOPLE, envelope_id())
+            .prop_map(|(n, envelope_id)| Write::OwePurge { peer: person(n), envelope_id }),
+        1 => (0..PEOPLE, envelope_id())
+            .prop_map(|(n, envelope_id)| Write::PurgeTold { peer: person(n), envelope_id }),
         2 => (envelope_id(), 0..3u8)
             .prop_map(|(envelope_id, ttl)| Write::SetTtl { envelope_id, ttl }),
         1 => time().prop_map(|before| Write::Expire { before }),
