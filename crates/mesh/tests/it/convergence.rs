@@ -1,5 +1,5 @@
-//! Whatever happened between two people, once it has stopped happening every text
-//! is there, once, and both know it.
+//! Whatever happened between two people and a third who carries, once it has stopped
+//! happening every text is there, once, and both know it.
 
 use core::time::Duration;
 
@@ -22,6 +22,12 @@ enum Step {
     Connect {
         from: usize,
     },
+    /// One of the two meets the third.
+    Meet {
+        who: usize,
+    },
+    /// No link is left but with the third.
+    Part,
     BothDial,
     Cut(usize),
     Silence(usize),
@@ -49,6 +55,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let person = || 0..2usize;
+    let anybody = || 0..3usize;
     let offset_ms = prop_oneof![
         Just(0),
         -1_200_000..1_200_000i64,
@@ -61,16 +68,18 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (person(), 1..4usize).prop_map(|(from, texts)| Step::Send { from, texts }),
         1 => person().prop_map(|from| Step::Send { from, texts: 300 }),
         5 => person().prop_map(|from| Step::Connect { from }),
+        5 => person().prop_map(|who| Step::Meet { who }),
+        3 => Just(Step::Part),
         2 => Just(Step::BothDial),
         3 => any::<usize>().prop_map(Step::Cut),
         1 => any::<usize>().prop_map(Step::Silence),
         3 => (person(), 1..4usize).prop_map(|(from, texts)| Step::IntoNothing { from, texts }),
-        2 => person().prop_map(Step::Restart),
-        2 => person().prop_map(Step::DiskFails),
+        2 => anybody().prop_map(Step::Restart),
+        2 => anybody().prop_map(Step::DiskFails),
         2 => person().prop_map(Step::ChangeKey),
         2 => (person(), any::<bool>()).prop_map(|(who, blocked)| Step::Block { who, blocked }),
         2 => person().prop_map(Step::MarkRead),
-        1 => (person(), offset_ms).prop_map(|(who, offset_ms)| Step::SetClock { who, offset_ms }),
+        1 => (anybody(), offset_ms).prop_map(|(who, offset_ms)| Step::SetClock { who, offset_ms }),
         8 => (1..9usize).prop_map(Step::Rounds),
         4 => Just(Step::Run),
         4 => prop_oneof![1..10u64, 1..7200u64].prop_map(Step::Wait),
@@ -88,6 +97,7 @@ proptest! {
     #![proptest_config(config())]
 
     // req: GSP-02, GSP-19, GSP-20, GSP-21, GSP-27, GSP-28, DLV-11
+    // req: CAR-03, CAR-06, CAR-10, CAR-13
     #[test]
     fn in_the_end_everything_has_arrived_once(
         steps in prop::collection::vec(step(), 1..60),
@@ -106,8 +116,12 @@ proptest! {
         story.check_links()?;
         story.heal();
         story.check()?;
+        story.check_carrier()?;
     }
 }
+
+/// The third, who has nothing to say.
+const CARRIER: usize = 2;
 
 struct Story {
     world: World,
@@ -120,11 +134,13 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        let mut world = World::new(&["alice", "bob"]);
+        let mut world = World::new(&["alice", "bob", "carol"]);
         world.pace = Duration::from_secs(600);
         world.people[1].set_read_receipts(true);
         world.restart(1);
         world.befriend(0, 1);
+        world.befriend(0, CARRIER);
+        world.befriend(1, CARRIER);
         world.connect(0, 1);
         world.run();
         let sent = [Vec::new(), Vec::new()];
@@ -136,6 +152,14 @@ impl Story {
             Step::Send { from, texts } => self.send(from, texts),
             Step::Connect { from } => {
                 self.world.connect(from, 1 - from);
+            }
+            Step::Meet { who } => {
+                self.world.connect(who, CARRIER);
+            }
+            Step::Part => {
+                for id in self.world.cables_between(0, 1) {
+                    self.world.cut(id);
+                }
             }
             Step::BothDial => {
                 self.world.connect(0, 1);
@@ -152,7 +176,7 @@ impl Story {
                 }
             }
             Step::IntoNothing { from, texts } => {
-                for id in self.world.cable_ids() {
+                for id in self.world.cables_between(0, 1) {
                     self.world.silence(id);
                 }
                 self.send(from, texts);
@@ -208,9 +232,11 @@ impl Story {
 
     /// Ends all that is in the way.
     fn calm(&mut self) {
-        for who in 0..2 {
+        for who in 0..3 {
             self.world.people[who].fails_next = false;
             self.world.people[who].clock_offset_ms = 0;
+        }
+        for who in 0..2 {
             self.block(who, false);
         }
         self.world.run();
@@ -233,16 +259,19 @@ impl Story {
 
     /// Where a link is up nothing waits for another one.
     fn check_links(&self) -> Result<(), TestCaseError> {
-        if self.clocks_set || self.world.cables() == 0 {
+        let links = self.world.cables_between(0, 1).len();
+        if self.clocks_set || links == 0 {
             return Ok(());
         }
-        prop_assert_eq!(self.world.cables(), 1, "one link of several stays");
+        prop_assert_eq!(links, 1, "one link of several stays");
         self.check_texts()
     }
 
-    /// Gives them one new link, and the timed tries a day and a half.
+    /// Gives them one new link each, and the timed tries a day and a half.
     fn heal(&mut self) {
         self.world.connect(0, 1);
+        self.world.connect(0, CARRIER);
+        self.world.connect(1, CARRIER);
         self.world.run();
         for _ in 0..36 {
             if self.check().is_ok() {
@@ -278,6 +307,19 @@ impl Story {
             }
             let pending = store.pending_for(&self.world.identity(1 - from), None, 9);
             prop_assert!(pending.expect("readable").is_empty(), "held for {}", 1 - from);
+        }
+        Ok(())
+    }
+
+    /// What is still carried is forgotten in time, at the latest when it expires.
+    fn check_carrier(&mut self) -> Result<(), TestCaseError> {
+        for _ in 0..17 * 4 {
+            self.world.pace = Duration::from_secs(6 * 3600);
+            self.world.advance(Duration::from_secs(6 * 3600));
+        }
+        for who in 0..3 {
+            let carried = self.world.people[who].store.carried();
+            prop_assert_eq!(carried, Ok(vec![]), "{} carries", who);
         }
         Ok(())
     }

@@ -133,6 +133,15 @@ impl World {
         self.cables.len()
     }
 
+    /// The connections between two people.
+    pub(crate) fn cables_between(&self, a: usize, b: usize) -> Vec<u64> {
+        let between = |cable: &Cable| {
+            let [first, second] = [cable.ends[0].person, cable.ends[1].person];
+            (first, second) == (a, b) || (first, second) == (b, a)
+        };
+        self.cables.iter().filter(|(_, cable)| between(cable)).map(|(id, _)| *id).collect()
+    }
+
     pub(crate) fn cable_ids(&self) -> Vec<u64> {
         self.cables.keys().copied().collect()
     }
