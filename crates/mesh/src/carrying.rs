@@ -107,6 +107,7 @@ impl Spread {
         self.queue.contains(id) || self.offered.contains_key(id)
     }
 
+    // req: CAR-34
     fn has_place(&self) -> bool {
         self.queue.len() + self.offered.len() < OFFERS_MAX
     }

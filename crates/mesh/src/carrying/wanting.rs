@@ -11,10 +11,15 @@ use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::ready::LinkAction;
 
+/// Entries of wants that have ended which the queue may hold.
+const QUEUE_SLACK: usize = 1024;
+
 /// What we wanted and what did not come yet.
 #[derive(Default)]
 pub(super) struct Wants {
     open: BTreeMap<EnvelopeId, Want>,
+    /// How many of these are for each link.
+    by_link: BTreeMap<LinkId, usize>,
     /// In the order of time; an entry counts only if it is in `open` too.
     queue: VecDeque<(MonoMillis, EnvelopeId)>,
 }
@@ -30,9 +35,29 @@ impl Wants {
         self.open.contains_key(id)
     }
 
+    fn of_link(&self, link: LinkId) -> usize {
+        self.by_link.get(&link).copied().unwrap_or(0)
+    }
+
     fn start(&mut self, id: EnvelopeId, link: LinkId, since: MonoMillis) {
+        self.end(&id);
         self.open.insert(id, Want { link, since });
+        *self.by_link.entry(link).or_default() += 1;
+        if self.queue.len() > 2 * self.open.len() + QUEUE_SLACK {
+            let open = &self.open;
+            self.queue.retain(|(since, id)| open.get(id).is_some_and(|w| w.since == *since));
+        }
         self.queue.push_back((since, id));
+    }
+
+    fn end(&mut self, id: &EnvelopeId) {
+        let Some(want) = self.open.remove(id) else { return };
+        if let Some(count) = self.by_link.get_mut(&want.link) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_link.remove(&want.link);
+            }
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<MonoMillis> {
@@ -47,18 +72,18 @@ impl Wants {
         {
             self.queue.pop_front();
             if self.open.get(&id).is_some_and(|want| want.since == since) {
-                self.open.remove(&id);
+                self.end(&id);
                 ids.push(id);
             }
         }
         ids
     }
 
-    fn of_link(&mut self, gone: LinkId) -> Vec<EnvelopeId> {
+    fn end_all_of(&mut self, gone: LinkId) -> Vec<EnvelopeId> {
         let ids: Vec<_> =
             self.open.iter().filter(|(_, want)| want.link == gone).map(|(id, _)| *id).collect();
         for id in &ids {
-            self.open.remove(id);
+            self.end(id);
         }
         ids
     }
@@ -97,7 +122,12 @@ impl Mesh {
                 continue;
             }
             let Some(link) = self.links.get_mut(&id) else { break };
-            if !room || link.spread.offers.len() >= OFFERS_MAX {
+            let remembered = link.spread.offers.len() + self.carrying.wants.of_link(id);
+            // req: CAR-34
+            if remembered >= OFFERS_MAX {
+                break;
+            }
+            if !room {
                 continue;
             }
             // req: CAR-13
@@ -114,12 +144,12 @@ impl Mesh {
 
     /// An envelope came, from wherever: it is not waited for any more.
     pub(crate) fn has_come(&mut self, id: &EnvelopeId) {
-        self.carrying.wants.open.remove(id);
+        self.carrying.wants.end(id);
     }
 
     /// A link has ended on which envelopes were to come.
     pub(super) fn want_elsewhere<R: Read>(&mut self, step: &mut Step<'_, R>, gone: LinkId) {
-        let ids = self.carrying.wants.of_link(gone);
+        let ids = self.carrying.wants.end_all_of(gone);
         self.want_of_others(step, &ids);
     }
 

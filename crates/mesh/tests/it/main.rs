@@ -11,6 +11,7 @@ mod delivery;
 mod discovery;
 mod gossip;
 mod handover;
+mod holding;
 mod order;
 mod person;
 mod puppet;
