@@ -85,7 +85,9 @@ impl Mesh {
             }
             link.spread.backlog = false;
             let peer = link.peer.identity;
-            if !self.is_accepted(&peer) {
+            let accepted = self.is_accepted(&peer);
+            // req: CAR-02
+            if !accepted {
                 continue;
             }
             let mut after = None;
@@ -131,7 +133,11 @@ impl Mesh {
         for id in self.link_ids() {
             let Some(link) = self.links.get(&id) else { continue };
             let accepted = self.is_accepted(&link.peer.identity);
-            let Some(link) = self.links.get_mut(&id).filter(|_| accepted) else { continue };
+            // req: CAR-02
+            if !accepted {
+                continue;
+            }
+            let Some(link) = self.links.get_mut(&id) else { continue };
             if now < link.spread.bundle_at || !link.takes_envelopes() {
                 continue;
             }

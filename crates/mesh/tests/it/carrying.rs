@@ -268,6 +268,20 @@ fn what_was_not_offered_is_not_given() {
     assert_eq!(handed(&stage.frame(links[0], want(&[id]))).len(), 1);
 }
 
+// req: CAR-33
+#[test]
+fn a_flood_of_wants_is_not_read() {
+    let bob = Puppet::new(1);
+    let (mut stage, links) = with_carriers(&bob, &[Puppet::new(2)]);
+    let id = offered(&stage.send_text(&bob, "patience"), links[0])[0];
+    for _ in 0..64 {
+        stage.frame(links[0], want(&[EnvelopeId::from_bytes([1; 32])]));
+    }
+    assert!(handed(&stage.frame(links[0], want(&[id]))).is_empty());
+    stage.wait(SECOND);
+    assert_eq!(handed(&stage.frame(links[0], want(&[id]))).len(), 1);
+}
+
 // req: CAR-02
 #[test]
 fn strangers_and_the_blocked_are_offered_nothing() {

@@ -12,6 +12,7 @@ use tortalk_wire::{AckResult, Frame, RefusalReason};
 use crate::carrying::{acks, foreign, handed_on, have, held_ttl, offered, want, wanted, with_ttl};
 use crate::person::{START_MS, WEEK_MS};
 use crate::puppet::{Puppet, Stage, ack, handed, msg, refused};
+use crate::purging::purge;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -212,6 +213,23 @@ fn a_flood_of_offers_is_not_read() {
         answered += wanted(&stage.frame(link, have(&[id])), link).len();
     }
     assert_eq!(answered, 64);
+    stage.wait(SECOND);
+    let (envelope, key) = foreign(300, START_MS + WEEK_MS);
+    stage.frame(link, with_ttl(&envelope, 0));
+    for _ in 0..64 {
+        stage.frame(link, have(&[envelope.id()]));
+    }
+    stage.frame(link, purge(&[key]));
+    assert!(stage.person.store.holds(&envelope.id()).expect("readable"), "one too many");
+    // The three share one budget.
+    for frame in [want(&[foreign(1, 0).0.id()]), purge(&[foreign(1, 0).1])] {
+        stage.wait(SECOND);
+        for _ in 0..64 {
+            stage.frame(link, frame.clone());
+        }
+        let id = foreign(400, START_MS + WEEK_MS).0.id();
+        assert!(wanted(&stage.frame(link, have(&[id])), link).is_empty());
+    }
     stage.wait(SECOND);
     let id = foreign(500, START_MS + WEEK_MS).0.id();
     assert_eq!(wanted(&stage.frame(link, have(&[id])), link), [id]);

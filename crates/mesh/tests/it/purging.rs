@@ -14,7 +14,7 @@ use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn purge(keys: &[PurgeKey]) -> Frame {
+pub(crate) fn purge(keys: &[PurgeKey]) -> Frame {
     Frame::Purge(PurgeKeys::new(keys.to_vec()).expect("1 to 256"))
 }
 
