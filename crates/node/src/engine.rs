@@ -18,6 +18,7 @@ mod failure;
 mod hex;
 mod links;
 mod queries;
+mod relays;
 mod render;
 mod requests;
 mod rotation;
@@ -32,6 +33,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 use tortalk_keys::link_auth::Role;
+use tortalk_keys::relay::{Authority, RelayAddress};
+use tortalk_mesh::relay::RelayDown;
 use tortalk_mesh::{
     Contact, Input, Keyring, LinkId, Mesh, MeshConfig, PeerAuth, Ready, RequestId, Write,
 };
@@ -46,10 +49,12 @@ use crate::entropy::OsEntropy;
 use crate::handle::Phase;
 use crate::links::{Links, Orders};
 use crate::profile::Profile;
+use crate::relays::{RelayReport, Relays};
 use crate::sabotage::Sabotage;
 use failure::Trouble;
 use links::LinkTable;
 use rotation::KeyLooks;
+pub(crate) use relays::OwnRelay;
 
 /// Inputs that one commit is shared by.
 const BATCH_INPUTS_MAX: usize = 1024;
@@ -80,6 +85,10 @@ pub(crate) enum EngineInput {
     Frames { link: LinkId, frames: Vec<Frame>, weight: usize, _room: OwnedSemaphorePermit },
     /// A link has ended; comes once for each that was up.
     LinkDown { link: LinkId },
+    /// A relay said something.
+    Relay(RelayReport),
+    /// The key of a relay of ours is known now, or why it is not.
+    OwnRelay { authority: Authority, learned: Result<RelayAddress, RelayDown> },
     /// A user or program asks for something.
     Request(Box<Request>, Answering),
 }
@@ -93,6 +102,10 @@ pub(crate) struct Surroundings {
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) clock: Clock,
     pub(crate) links: Option<Arc<Links>>,
+    /// `None` without a network.
+    pub(crate) relays: Option<Relays>,
+    /// Those of the settings.
+    pub(crate) own_relays: Vec<OwnRelay>,
     /// Told when the machine wants a beacon sent.
     pub(crate) beacon: Arc<tokio::sync::Notify>,
     /// Told who may see the node.
@@ -265,9 +278,13 @@ impl Engine {
         let mut next = first;
         while let Some(input) = next {
             inputs += 1;
-            if let EngineInput::Frames { frames, weight, .. } = &input {
-                inputs += frames.len();
-                bytes += weight;
+            match &input {
+                EngineInput::Frames { frames, weight, .. } => {
+                    inputs += frames.len();
+                    bytes += weight;
+                }
+                EngineInput::Relay(report) => bytes += report.weight(),
+                _ => {}
             }
             self.take(batch, input)?;
             let full = inputs >= BATCH_INPUTS_MAX || bytes >= BATCH_BYTES_MAX;
@@ -324,6 +341,11 @@ impl Engine {
                         self.step(batch, Input::Frame { link, frame })?;
                     }
                 }
+                Ok(())
+            }
+            EngineInput::Relay(report) => self.take_report(batch, report),
+            EngineInput::OwnRelay { authority, learned } => {
+                self.learned(&authority, learned);
                 Ok(())
             }
             EngineInput::LinkDown { link } => {

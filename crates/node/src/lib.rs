@@ -7,6 +7,7 @@
 //! - [`entropy`]: the system's randomness
 //! - [`discovery`]: beacons and mDNS, untrusted hints of who is around
 //! - `links`: TCP connections with a link machine on each
+//! - `relays`: connections with relays, as the machine asks for them
 //! - `engine`: the thread that owns the protocol machine and the store, and
 //!   says nothing to anybody before the disk has it
 //! - [`control`]: how other processes talk to a running node
@@ -26,6 +27,7 @@ mod handle;
 mod links;
 pub mod node;
 pub mod profile;
+mod relays;
 pub mod sabotage;
 
 pub use handle::{Events, Handle, Pending};

@@ -241,6 +241,8 @@ impl Parts {
             runtime: tokio::runtime::Handle::current(),
             clock,
             links: links.clone(),
+            relays: None,
+            own_relays: Vec::new(),
             beacon: Arc::new(Notify::new()),
             visibility: watch::channel(config.visibility).0,
             about: About { dir: profile.dir().to_owned(), port, started_at: unix_now() },

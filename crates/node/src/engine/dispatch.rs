@@ -45,6 +45,7 @@ impl Engine {
         for action in ready.links {
             self.table.apply(action);
         }
+        self.apply_relays(ready.relays);
         for Answer { request, outcome } in ready.answers {
             if let Some((then, answering)) = commands.remove(&request) {
                 let answer = self.conclude(then, outcome)?;
@@ -80,13 +81,15 @@ impl Engine {
         });
     }
 
-    /// Closes every link, for a machine that will know of none.
+    /// Closes every link and lets go of every relay, for a machine that will know
+    /// of none.
     pub(super) fn lose_links(&mut self, reason: ByeReason) {
         for person in self.nearby() {
             let contact = person.contact.then_some(person.name);
             self.tell(NodeEvent::PeerDown { identity: person.identity.to_string(), contact });
         }
         self.table.close_all(reason);
+        self.lose_relays();
         self.machine = Machine::Stale;
     }
 

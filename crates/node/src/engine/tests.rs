@@ -69,6 +69,8 @@ impl Bench {
             runtime: runtime.handle().clone(),
             clock: Clock::start(),
             links: None,
+            relays: None,
+            own_relays: Vec::new(),
             beacon: Arc::new(Notify::new()),
             visibility: watch::channel(Visibility::Everyone).0,
             about: About { dir: path, port: 0, started_at: unix_now() },

@@ -36,7 +36,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 const TEST_ARROWS: &[&str] = &["testkit"];
 
 /// What single crates may use in their tests besides.
-const TEST_ARROWS_OF: &[(&str, &[&str])] = &[("mesh", &["store", "link"])];
+const TEST_ARROWS_OF: &[(&str, &[&str])] = &[
+    ("mesh", &["store", "link"]),
+    // What a node says to relays is tried on a real one.
+    ("node", &["relay"]),
+];
 
 /// All libraries that a sans-IO crate may build on.
 const SANS_IO_LIBRARIES: &[(&str, &[&str])] = &[

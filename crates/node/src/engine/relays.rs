@@ -1,0 +1,76 @@
+//! The relays of the machine, and those of the settings.
+
+use tortalk_keys::relay::{Authority, RelayAddress};
+use tortalk_mesh::Input;
+use tortalk_mesh::relay::{RelayAction, RelayDown};
+use tortalk_model::RelayKey;
+use tortalk_store::StoreError;
+
+use super::{Batch, Engine};
+use crate::relays::{Condition, RelayReport};
+
+/// A relay of the settings.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnRelay {
+    /// As it stands in the settings.
+    pub(crate) url: String,
+    pub(crate) authority: Authority,
+    /// The key that is pinned; `None` until the relay has shown one.
+    pub(crate) key: Option<RelayKey>,
+    /// Why there is no key.
+    pub(crate) trouble: Option<RelayDown>,
+}
+
+impl Engine {
+    /// Hands on what a relay said; what is late is dropped.
+    pub(super) fn take_report(
+        &mut self,
+        batch: &mut Batch,
+        report: RelayReport,
+    ) -> Result<(), StoreError> {
+        let input = self.around.relays.as_mut().and_then(|relays| relays.take(report));
+        match input {
+            Some(input) if !self.in_trouble() => self.step(batch, Input::Relay(input)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn apply_relays(&mut self, actions: Vec<RelayAction>) {
+        let Some(relays) = &mut self.around.relays else { return };
+        for action in actions {
+            relays.apply(action);
+        }
+    }
+
+    /// Lets go of every relay, for a machine that will know of none.
+    pub(super) fn lose_relays(&mut self) {
+        if let Some(relays) = &mut self.around.relays {
+            relays.disconnect_all();
+        }
+    }
+
+    /// Notes the key that a relay of ours has shown, or that it has not.
+    pub(super) fn learned(
+        &mut self,
+        authority: &Authority,
+        learned: Result<RelayAddress, RelayDown>,
+    ) {
+        let mut own = self.around.own_relays.iter_mut();
+        let Some(own) = own.find(|own| own.authority == *authority) else { return };
+        match learned {
+            Ok(address) => (own.key, own.trouble) = (Some(address.key()), None),
+            Err(why) => own.trouble = Some(why),
+        }
+    }
+
+    /// The relays of the settings, and how it stands with each.
+    pub(super) fn own_relays(&self) -> Vec<(String, Condition)> {
+        let relays = self.around.relays.as_ref();
+        let condition = |own: &OwnRelay| {
+            let known = own.key.and_then(|key| relays?.condition(&key));
+            let unknown = own.trouble.map_or(Condition::Connecting, Condition::Down);
+            (own.url.clone(), known.unwrap_or(unknown))
+        };
+        self.around.own_relays.iter().map(condition).collect()
+    }
+}
