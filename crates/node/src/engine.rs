@@ -49,12 +49,11 @@ use crate::entropy::OsEntropy;
 use crate::handle::Phase;
 use crate::links::{Links, Orders};
 use crate::profile::Profile;
-use crate::relays::{RelayReport, Relays};
+use crate::relays::{OwnRelay, RelayReport, Relays};
 use crate::sabotage::Sabotage;
 use failure::Trouble;
 use links::LinkTable;
 use rotation::KeyLooks;
-pub(crate) use relays::OwnRelay;
 
 /// Inputs that one commit is shared by.
 const BATCH_INPUTS_MAX: usize = 1024;

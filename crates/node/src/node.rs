@@ -12,24 +12,28 @@ use tortalk_link::LinkSelf;
 use tortalk_mesh::{MeshConfig, Visibility};
 use tortalk_model::entropy;
 use tortalk_model::{InstanceId, StoreId};
-use tortalk_settings::Settings;
+use tortalk_settings::{SETTINGS_FILE, Settings};
 use tortalk_store::{Store, StoreError};
 
 use crate::clock::Clock;
 use crate::control::event::{EventLine, NodeEvent};
 use crate::control::server::{ControlError, ControlSocket};
 use crate::discovery::beacon::Groups;
+use crate::discovery::interfaces::Interface;
 use crate::engine::{About, Engine, INPUTS_WAITING_MAX, Surroundings};
 use crate::entropy::OsEntropy;
 use crate::handle::{EVENTS_KEPT, Handle, Phase, Shared, unix_now};
 use crate::links::Links;
 use crate::links::listener::{ListenError, Listeners, Port};
 use crate::profile::Profile;
+use crate::relays::{self, Common, Relays, TcpDialler, Times, Tls};
 use crate::sabotage::Sabotage;
 use neighbourhood::Neighbourhood;
 
 /// Links get this long to say goodbye.
 const GOODBYE_MAX: Duration = Duration::from_secs(3);
+/// Connections with relays are gone by then.
+const RELAYS_GOODBYE_MAX: Duration = Duration::from_secs(2);
 
 /// How to run a node; what else it needs stands in its settings.
 #[derive(Debug, Clone)]
@@ -134,9 +138,9 @@ impl Node {
         let port = listeners.as_ref().map_or(0, Listeners::port);
         let mut parts = Parts::new(&profile, &settings, store.store_id(), port);
         parts.surroundings.sabotage = options.sabotage;
-        let Parts { handle, surroundings, config, gone } = parts;
+        let Parts { handle, mut surroundings, config, gone } = parts;
         let links = surroundings.links.clone();
-        let mut helpers = Vec::new();
+        let (mut helpers, mut relays_gone) = (Vec::new(), None);
         if let (Some(listeners), Some(links)) = (listeners, links.clone()) {
             let neighbourhood =
                 Neighbourhood::start(&settings, &config, &surroundings, options.groups);
@@ -145,6 +149,8 @@ impl Node {
                 links.stay_on_lan(neighbourhood.interfaces());
             }
             listeners.start(&links, &neighbourhood.interfaces()).map_err(StartError::System)?;
+            let lan_only = safety.then(|| neighbourhood.interfaces());
+            relays_gone = Some(start_relays(&settings, &profile, &mut surroundings, lan_only));
             helpers.push(tokio::spawn(neighbourhood.run(Arc::clone(&links))));
             let (peers, to_engine) = (settings.network.peers, surroundings.to_self.clone());
             helpers.push(tokio::spawn(neighbourhood::name_peers(peers, safety, to_engine, links)));
@@ -153,7 +159,7 @@ impl Node {
         if let Some(control) = control {
             helpers.push(tokio::spawn(control.serve(handle.clone())));
         }
-        let supervisor = Supervisor { handle: handle.clone(), links, gone, helpers };
+        let supervisor = Supervisor { handle: handle.clone(), links, gone, relays_gone, helpers };
         let supervisor = tokio::spawn(supervisor.run(engine_ended));
         Ok(Self { handle, supervisor, ended: None, port })
     }
@@ -253,6 +259,42 @@ impl Parts {
     }
 }
 
+/// Makes the connections with relays possible, and asks those of the settings
+/// for their keys that have none there. The receiver learns when all are gone.
+fn start_relays(
+    settings: &Settings,
+    profile: &Profile,
+    surroundings: &mut Surroundings,
+    lan_only: Option<watch::Receiver<Vec<Interface>>>,
+) -> mpsc::Receiver<()> {
+    let common = Arc::new(Common {
+        dialler: Box::new(TcpDialler { lan_only }),
+        ways: relays::ways(settings),
+        tls: Tls::of_this_machine(),
+        times: Times::USUAL,
+    });
+    let to_engine = surroundings.to_self.clone();
+    let runtime = surroundings.runtime.clone();
+    let (relays, gone) = Relays::new(Arc::clone(&common), to_engine.clone(), runtime);
+    surroundings.relays = Some(relays);
+    surroundings.own_relays = relays::own_relays(settings);
+    for own in &surroundings.own_relays {
+        if own.key.is_none() && own.trouble.is_none() {
+            let file = profile.dir().join(SETTINGS_FILE);
+            let pinning =
+                relays::pin_own(Arc::clone(&common), own.clone(), file, to_engine.clone());
+            let mut phase = surroundings.phase.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = pinning => {}
+                    _ = phase.wait_for(|&phase| phase >= Phase::Stopping) => {}
+                }
+            });
+        }
+    }
+    gone
+}
+
 async fn open_store(profile: &Profile) -> Result<Store, StartError> {
     let (path, key) = (profile.store_path().to_owned(), profile.key().clone());
     // All messages are opened for searching: seconds, for a long history.
@@ -288,6 +330,7 @@ struct Supervisor {
     handle: Handle,
     links: Option<Arc<Links>>,
     gone: mpsc::Receiver<()>,
+    relays_gone: Option<mpsc::Receiver<()>>,
     helpers: Vec<JoinHandle<()>>,
 }
 
@@ -303,6 +346,12 @@ impl Supervisor {
         }
         if tokio::time::timeout(GOODBYE_MAX, self.gone.recv()).await.is_err() {
             tracing::debug!("not every link could say goodbye");
+        }
+        // They have a bound of their own, and began to end before the links did.
+        if let Some(relays_gone) = &mut self.relays_gone
+            && tokio::time::timeout(RELAYS_GOODBYE_MAX, relays_gone.recv()).await.is_err()
+        {
+            tracing::debug!("not every relay could be let go of in order");
         }
         let shared = &self.handle.shared;
         // Nobody listening is no fault.

@@ -28,6 +28,7 @@ mod dial;
 mod fault;
 mod keeper;
 mod open;
+mod own;
 pub(crate) mod pin;
 mod pull;
 mod sync;
@@ -48,8 +49,9 @@ use tortalk_model::RelayKey;
 use crate::engine::EngineInput;
 use crate::links::WAITING_BYTES_MAX;
 pub(crate) use dial::{Dialler, TcpDialler};
+pub(crate) use own::{OwnRelay, own_relays, pin_own, ways};
 pub(crate) use tls::Tls;
-pub(crate) use way::{Scheme, Told, Ways};
+pub(crate) use way::{Told, Ways};
 
 /// Orders that wait for one relay; a window of deposits is 256.
 const ORDERS_WAITING_MAX: usize = 2_048;

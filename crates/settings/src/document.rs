@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
+use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
-use crate::{Hint, SettingsError};
+use crate::{Hint, SettingsError, relays};
 
 /// Sections and the keys in them.
 pub(crate) type Known = &'static [(&'static str, &'static [&'static str])];
@@ -28,7 +28,43 @@ impl<'t> Document<'t> {
         let table = table(text)?;
         let mut document = Self { text, table, mistakes: Vec::new() };
         document.look_for_unknown(known);
+        document.look_at_relays(known);
         Ok(document)
+    }
+
+    /// How many entries a list of sections has.
+    pub(crate) fn entries(&self, list: &str) -> usize {
+        array(&self.table, list).map_or(0, |entries| entries.len())
+    }
+
+    /// Where an entry of the relays begins.
+    pub(crate) fn entry_line(&self, index: usize) -> usize {
+        let entry = array(&self.table, relays::LIST).and_then(|entries| entries.get(index));
+        entry.map_or(1, |entry| line_of(self.text, entry.span().start))
+    }
+
+    /// Whether an entry of the relays has a key.
+    pub(crate) fn has_entry(&self, index: usize, key: &str) -> bool {
+        entry(&self.table, index).is_some_and(|entry| entry.contains_key(key))
+    }
+
+    /// [`Document::read`] for an entry of the relays.
+    pub(crate) fn read_entry<T>(
+        &mut self,
+        index: usize,
+        key: &'static str,
+        allowed: &'static str,
+        read: impl FnOnce(&DeValue<'_>) -> Result<T, Hint>,
+    ) -> Option<T> {
+        let value = entry(&self.table, index)?.get(key)?;
+        let (result, mistake) = read_value(self.text, value, relays::SECTION, key, allowed, read);
+        self.mistakes.extend(mistake);
+        result
+    }
+
+    /// Notes a mistake.
+    pub(crate) fn mistake(&mut self, mistake: SettingsError) {
+        self.mistakes.push(mistake);
     }
 
     /// Ends the reading: the first mistake by line, if there is any.
@@ -49,20 +85,33 @@ impl<'t> Document<'t> {
         read: impl FnOnce(&DeValue<'_>) -> Result<T, Hint>,
     ) -> Option<T> {
         let value = find(&self.table, section, key)?;
-        match read(value.get_ref()) {
-            Ok(value) => Some(value),
-            Err(hint) => {
-                let line = line_of(self.text, value.span().start);
-                let found = describe(value.get_ref());
-                let mistake = SettingsError::Value { line, section, key, allowed, found, hint };
-                self.mistakes.push(mistake);
-                None
-            }
+        let (result, mistake) = read_value(self.text, value, section, key, allowed, read);
+        self.mistakes.extend(mistake);
+        result
+    }
+
+    /// Unknown keys among the relays, and relays that are no list of sections.
+    fn look_at_relays(&mut self, known: Known) {
+        let Some((name, value)) = self.table.get_key_value(relays::LIST) else { return };
+        let line = line_of(self.text, name.span().start);
+        let entries = value.get_ref().as_array();
+        let Some(entries) = entries.filter(|e| e.iter().all(|e| e.get_ref().is_table())) else {
+            self.mistakes.push(SettingsError::RelaysNotAList { line });
+            return;
+        };
+        for table in entries.iter().filter_map(|entry| entry.get_ref().as_table()) {
+            let unknown = table.keys().filter(|key| !relays::KEYS.contains(&&**key.get_ref()));
+            self.mistakes.extend(unknown.map(|key| SettingsError::UnknownKey {
+                line: line_of(self.text, key.span().start),
+                section: relays::SECTION,
+                key: shown(key.get_ref()),
+                hint: key_hint(key.get_ref(), relays::SECTION, known),
+            }));
         }
     }
 
     fn look_for_unknown(&mut self, known: Known) {
-        for (name, value) in &self.table {
+        for (name, value) in self.table.iter().filter(|(name, _)| *name.get_ref() != relays::LIST) {
             let line = line_of(self.text, name.span().start);
             let is_table = value.get_ref().is_table();
             let section = known.iter().find(|(section, _)| *section == name.get_ref());
@@ -81,7 +130,8 @@ impl<'t> Document<'t> {
                     SettingsError::NotASection { line, name: (*section).to_owned() }
                 }
                 (None, _) if is_table || value.get_ref().is_array() => {
-                    let sections = known.iter().map(|(section, _)| *section);
+                    let sections =
+                        known.iter().map(|(section, _)| *section).chain([relays::SECTION]);
                     let hint =
                         nearest(name.get_ref(), sections).map_or(Hint::None, Hint::SectionLike);
                     SettingsError::UnknownSection { line, name: shown(name.get_ref()), hint }
@@ -102,6 +152,35 @@ pub(crate) fn table(text: &str) -> Result<DeTable<'_>, SettingsError> {
         line: line_of(text, error.span().map_or(0, |span| span.start)),
         reason: error.message().replace(['\n', '\r'], " "),
     })
+}
+
+/// Reads one value; gives the mistake when it is not `allowed`.
+fn read_value<T>(
+    text: &str,
+    value: &Spanned<DeValue<'_>>,
+    section: &'static str,
+    key: &'static str,
+    allowed: &'static str,
+    read: impl FnOnce(&DeValue<'_>) -> Result<T, Hint>,
+) -> (Option<T>, Option<SettingsError>) {
+    match read(value.get_ref()) {
+        Ok(value) => (Some(value), None),
+        Err(hint) => {
+            let line = line_of(text, value.span().start);
+            let found = describe(value.get_ref());
+            (None, Some(SettingsError::Value { line, section, key, allowed, found, hint }))
+        }
+    }
+}
+
+/// The entries of a list of sections.
+pub(crate) fn array<'a, 't>(table: &'a DeTable<'t>, list: &str) -> Option<&'a DeArray<'t>> {
+    table.get(list)?.get_ref().as_array()
+}
+
+/// The keys of one entry of the relays.
+pub(crate) fn entry<'a, 't>(table: &'a DeTable<'t>, index: usize) -> Option<&'a DeTable<'t>> {
+    array(table, relays::LIST)?.get(index)?.get_ref().as_table()
 }
 
 /// A value in a section.
@@ -192,12 +271,12 @@ pub(crate) fn nearest(
 /// What an unknown key in a section may mean: a key that is known elsewhere, a
 /// near one here, a near one elsewhere.
 fn key_hint(key: &str, section: &str, known: Known) -> Hint {
-    if let Some((other, _)) = known.iter().find(|(_, keys)| keys.contains(&key)) {
+    let known = || known.iter().copied().chain([(relays::SECTION, relays::KEYS)]);
+    if let Some((other, _)) = known().find(|(_, keys)| keys.contains(&key)) {
         return Hint::BelongsIn(other);
     }
-    let (here, elsewhere): (Vec<_>, Vec<_>) = known
-        .iter()
-        .flat_map(|(section, keys)| keys.iter().map(move |key| (*section, *key)))
+    let (here, elsewhere): (Vec<_>, Vec<_>) = known()
+        .flat_map(|(section, keys)| keys.iter().map(move |key| (section, *key)))
         .partition(|(of, _)| *of == section);
     if let Some(key) = nearest(key, here.iter().map(|(_, key)| *key)) {
         return Hint::DidYouMean(key.to_owned());

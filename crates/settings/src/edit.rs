@@ -4,11 +4,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::document::{find, section_spans, table};
+use crate::document::{entry, find, section_spans, table};
+use crate::relays::{SECTION, key_text};
 use crate::settings::read_text;
-use crate::{Settings, SettingsError};
+use crate::{Relay, RelayUrl, Settings, SettingsError};
 
 /// A value to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +64,65 @@ pub enum SetError {
 /// this change is refused.
 pub fn set(file: &Path, section: &str, key: &str, value: &Value) -> Result<Settings, SetError> {
     let old = read_text(file)?;
-    let new = with_value(&old, section, key, value)?;
-    let settings = Settings::parse(&new)?;
+    write(file, &with_value(&old, section, key, value)?)
+}
+
+/// Writes the key of a relay beside its address, or both where the address
+/// stands in `[server]`, and leaves every other byte as it is. Returns the new
+/// settings as [`set`] does.
+///
+/// # Errors
+///
+/// See [`SetError`].
+pub fn pin_relay(file: &Path, url: &RelayUrl, key: &[u8; 32]) -> Result<Settings, SetError> {
+    let old = read_text(file)?;
+    write(file, &with_key(&old, url, key)?)
+}
+
+fn write(file: &Path, new: &str) -> Result<Settings, SetError> {
+    let settings = Settings::parse(new)?;
     replace(file, new.as_bytes()).map_err(|error| SetError::Unwritable {
         path: file.to_owned(),
         reason: error.kind().to_string(),
     })?;
     Ok(settings.in_folder(file.parent().unwrap_or_else(|| Path::new(""))))
+}
+
+/// The text with a relay's key added.
+fn with_key(old: &str, url: &RelayUrl, key: &[u8; 32]) -> Result<String, SetError> {
+    let mut wanted = Settings::parse(old)?;
+    let before = table(old)?;
+    let line = format!("key = \"{}\"", key_text(key));
+    let ending = if old.contains("\r\n") { "\r\n" } else { "\n" };
+    let at = wanted.relays.iter().position(|relay| relay.url == *url);
+    let new = match at {
+        None => {
+            let relay = Relay { url: url.clone(), key: Some(*key), insecure: false };
+            wanted.relays.push(relay);
+            let gap = if old.is_empty() || old.ends_with('\n') { "" } else { ending };
+            format!("{old}{gap}{ending}[[relays]]{ending}url = \"{url}\"{ending}{line}{ending}")
+        }
+        Some(index) => {
+            wanted.relays[index].key = Some(*key);
+            let keys = entry(&before, index);
+            match keys.and_then(|keys| keys.get("key")) {
+                Some(present) => {
+                    let span = present.span();
+                    format!("{}\"{}\"{}", &old[..span.start], key_text(key), &old[span.end..])
+                }
+                None => {
+                    let values = keys.into_iter().flat_map(|keys| keys.values());
+                    let from = values.map(|value| value.span().end).max().unwrap_or(0);
+                    let rest = old[from..].find('\n').map(|length| from + length + 1);
+                    let at = rest.unwrap_or(old.len());
+                    let gap = if rest.is_some() { "" } else { ending };
+                    format!("{}{gap}{line}{ending}{}", &old[..at], &old[at..])
+                }
+            }
+        }
+    };
+    let form = SetError::Form { section: SECTION.to_owned(), key: "key".to_owned() };
+    if Settings::parse(&new).is_ok_and(|found| found == wanted) { Ok(new) } else { Err(form) }
 }
 
 /// The text with one value changed or added.
@@ -142,7 +196,10 @@ fn only_change(
     let flat = |table: &DeTable<'_>| -> Vec<(String, String, String)> {
         let mut all = Vec::new();
         for (name, keys) in table {
-            let DeValue::Table(keys) = keys.get_ref() else { continue };
+            let DeValue::Table(keys) = keys.get_ref() else {
+                all.push((name.get_ref().to_string(), String::new(), meaning(keys.get_ref())));
+                continue;
+            };
             for (inner, value) in keys {
                 if name.get_ref() != section || inner.get_ref() != key {
                     let value = meaning(value.get_ref());
@@ -167,7 +224,13 @@ fn meaning(value: &DeValue<'_>) -> String {
             let parts: Vec<_> = values.iter().map(|value| meaning(value.get_ref())).collect();
             format!("{parts:?}")
         }
-        DeValue::Table(_) => String::new(), // no known key holds one
+        DeValue::Table(keys) => {
+            let pair = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+                format!("{:?}={}", key.get_ref(), meaning(value.get_ref()))
+            };
+            let parts: Vec<_> = keys.iter().map(pair).collect();
+            format!("{parts:?}")
+        }
         DeValue::String(text) => format!("{text:?}"),
         DeValue::Integer(integer) => integer.to_string(),
         DeValue::Float(float) => float.to_string(),

@@ -76,6 +76,44 @@ pub enum SettingsError {
         /// What may have been meant.
         hint: Hint,
     },
+    /// The relays are something else than a list of sections.
+    #[error(
+        "settings.toml line {line}: relays are a list: write [[relays]] on a line of its own above \
+         each"
+    )]
+    RelaysNotAList {
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// A relay that is nowhere.
+    #[error("settings.toml line {line}: `url` is missing in [[relays]]; say where the relay is")]
+    RelayWithoutUrl {
+        /// The line of the relay, counted from 1.
+        line: usize,
+    },
+    /// A relay without TLS that is not on this machine.
+    #[error(
+        "settings.toml line {line}: `url` in [[relays]] is without TLS: write https://, or add \
+         `insecure = true` if others may listen"
+    )]
+    RelayInTheClear {
+        /// The line of the relay, counted from 1.
+        line: usize,
+    },
+    /// The same host and port as a relay above it.
+    #[error("settings.toml line {line}: this relay stands above already; leave one of them out")]
+    RelayTwice {
+        /// The line of the relay, counted from 1.
+        line: usize,
+    },
+    /// More relays than a card can name.
+    #[error("settings.toml line {line}: more than {max} relays; leave some out")]
+    TooManyRelays {
+        /// The line of the first that is too many, counted from 1.
+        line: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// The file is not text.
     #[error("settings.toml line {line}: not UTF-8 text; save the file as UTF-8")]
     NotText {
@@ -114,6 +152,11 @@ impl SettingsError {
             | Self::OutsideOfSection { line, .. }
             | Self::UnknownKey { line, .. }
             | Self::Value { line, .. }
+            | Self::RelaysNotAList { line }
+            | Self::RelayWithoutUrl { line }
+            | Self::RelayInTheClear { line }
+            | Self::RelayTwice { line }
+            | Self::TooManyRelays { line, .. }
             | Self::NotText { line } => Some(*line),
             Self::TooLarge { .. } | Self::Missing { .. } | Self::Unreadable { .. } => None,
         }

@@ -8,6 +8,7 @@
 //! - [`Settings::parse`], [`Settings::load`]: text or file to [`Settings`]
 //! - [`set`]: changes one value in the file and leaves every other byte as the
 //!   person wrote it
+//! - [`pin_relay`]: writes the key of a relay beside its address, likewise
 //! - [`TEMPLATE`]: the file that a new profile gets
 //!
 //! This crate opens no socket, resolves no name, makes no folder and knows no
@@ -18,11 +19,13 @@
 mod document;
 mod edit;
 mod error;
+mod relays;
 mod settings;
 mod values;
 
-pub use edit::{SetError, Value, set};
+pub use edit::{SetError, Value, pin_relay, set};
 pub use error::{Hint, SettingsError};
+pub use relays::{RELAYS_MAX, Relay, RelayUrl, RelayUrlError, Scheme};
 pub use settings::{
     Identity, Messages, Network, SETTINGS_BYTES_MAX, SETTINGS_FILE, Server, Settings, Storage,
     TEMPLATE, User, Visibility,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::document::{Document, Known, flag, integer, line_of, list, nearest, text};
 use crate::values::{interface, path, peer, server_url, tor_socks, username};
-use crate::{Hint, HostPort, SettingsError};
+use crate::{Hint, HostPort, Relay, SettingsError};
 
 /// The file's name in a profile folder.
 pub const SETTINGS_FILE: &str = "settings.toml";
@@ -42,6 +42,8 @@ pub struct Settings {
     pub user: User,
     /// `[messages]`
     pub messages: Messages,
+    /// `[[relays]]`, in the order of the file; at most [`RELAYS_MAX`](crate::RELAYS_MAX).
+    pub relays: Vec<Relay>,
 }
 
 /// `[identity]`: who one is.
@@ -92,8 +94,8 @@ pub enum Visibility {
 /// `[server]`: the relay and the way to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Server {
-    /// The relay: `http` or `https`, host and port, nothing behind. `None`: no
-    /// relay is used.
+    /// A relay, `http` or `https`, host and port, nothing behind; the same as an
+    /// entry of `[[relays]]` with nothing but that.
     pub url: Option<String>,
     /// Whether everything that leaves the local network goes through Tor.
     pub safety_mode: bool,
@@ -170,6 +172,7 @@ impl Settings {
         settings.read_network(&mut file);
         settings.read_server(&mut file);
         settings.read_person(&mut file);
+        settings.read_relays(&mut file);
         file.finish()?;
         Ok(settings)
     }

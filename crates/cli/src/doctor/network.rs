@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tortalk_node::control::protocol::Status;
+use tortalk_node::control::protocol::{RelayLine, RelayState, Status};
 use tortalk_node::discovery::beacon::Groups;
 use tortalk_node::discovery::interfaces::{self, Interface, InterfaceChoice, InterfaceKind};
 use tortalk_node::discovery::{BeaconUse, Discovery, DiscoveryEvent, DiscoveryOptions, MdnsUse};
@@ -30,6 +30,7 @@ pub(super) async fn look(settings: &Settings, node: Option<&Status>, found: &mut
     };
     let chosen = look_at_interfaces(&choice, found);
     look_at_visibility(settings, found);
+    look_at_relays(settings, node, found);
     if settings.network.beacons && !chosen.is_empty() {
         look_at_multicast(choice, &chosen, found).await;
     }
@@ -102,6 +103,45 @@ fn look_at_visibility(settings: &Settings, found: &mut Findings) {
     }
     if !network.beacons && !network.mdns {
         found.note("discovery", "beacons and mDNS are off: only known addresses are dialled");
+    }
+}
+
+/// What the running node says of its relays.
+fn look_at_relays(settings: &Settings, node: Option<&Status>, found: &mut Findings) {
+    let Some(status) = node else {
+        if !settings.all_relays().is_empty() {
+            found.note("relays", "a node that runs can tell how it stands with them");
+        }
+        return;
+    };
+    for RelayLine { url, state } in &status.relays {
+        match state {
+            RelayState::Up => found.good("relay", format!("{url} is up")),
+            RelayState::Connecting => found.note("relay", format!("{url} is being connected with")),
+            RelayState::Unreachable => found.wrong(
+                "relay",
+                format!("{url} is not reached: see whether it runs and its address is right"),
+            ),
+            RelayState::OtherKey => found.wrong(
+                "relay",
+                format!(
+                    "{url} has another key than the one in settings.toml: ask who runs it; if the \
+                     key is new, put the new one there"
+                ),
+            ),
+            RelayState::NotARelay => found.wrong(
+                "relay",
+                format!("{url} is no relay of this version: check its address, and for updates"),
+            ),
+            RelayState::NotPrivate => found.wrong(
+                "relay",
+                format!(
+                    "{url} has no TLS certificate that is good for it: nothing was sent; see \
+                     `insecure` in settings.toml"
+                ),
+            ),
+            _ => found.note("relay", format!("{url} is in a state that this version cannot name")),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 pub use answers::{
     Address, ContactLine, Dialled, EvidenceLine, MessageLine, NearbyLine, OwnCard, Queued,
-    RequestedLine, Response, SafetyNumber, Status,
+    RelayLine, RelayState, RequestedLine, Response, SafetyNumber, Status,
 };
 
 /// Something that a user or a program asks of a node.

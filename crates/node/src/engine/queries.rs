@@ -121,6 +121,7 @@ impl Engine {
             strangers_linked: nearby.len() - contacts_linked,
             unread,
             store_failed: self.trouble.as_ref().map(|trouble| trouble.line.clone()),
+            relays: self.own_relays(),
         })))
     }
 

@@ -3,23 +3,11 @@
 use tortalk_keys::relay::{Authority, RelayAddress};
 use tortalk_mesh::Input;
 use tortalk_mesh::relay::{RelayAction, RelayDown};
-use tortalk_model::RelayKey;
 use tortalk_store::StoreError;
 
 use super::{Batch, Engine};
-use crate::relays::{Condition, RelayReport};
-
-/// A relay of the settings.
-#[derive(Debug, Clone)]
-pub(crate) struct OwnRelay {
-    /// As it stands in the settings.
-    pub(crate) url: String,
-    pub(crate) authority: Authority,
-    /// The key that is pinned; `None` until the relay has shown one.
-    pub(crate) key: Option<RelayKey>,
-    /// Why there is no key.
-    pub(crate) trouble: Option<RelayDown>,
-}
+use crate::control::protocol::{RelayLine, RelayState};
+use crate::relays::{Condition, OwnRelay, RelayReport};
 
 impl Engine {
     /// Hands on what a relay said; what is late is dropped.
@@ -64,13 +52,22 @@ impl Engine {
     }
 
     /// The relays of the settings, and how it stands with each.
-    pub(super) fn own_relays(&self) -> Vec<(String, Condition)> {
+    pub(super) fn own_relays(&self) -> Vec<RelayLine> {
         let relays = self.around.relays.as_ref();
-        let condition = |own: &OwnRelay| {
+        let line = |own: &OwnRelay| {
             let known = own.key.and_then(|key| relays?.condition(&key));
             let unknown = own.trouble.map_or(Condition::Connecting, Condition::Down);
-            (own.url.clone(), known.unwrap_or(unknown))
+            let state = match known.unwrap_or(unknown) {
+                Condition::Connecting => RelayState::Connecting,
+                Condition::Up => RelayState::Up,
+                Condition::Down(RelayDown::Unreachable) => RelayState::Unreachable,
+                Condition::Down(RelayDown::OtherKey) => RelayState::OtherKey,
+                Condition::Down(RelayDown::Protocol) => RelayState::NotARelay,
+                Condition::Down(RelayDown::NotPrivate) => RelayState::NotPrivate,
+                Condition::Down(_) => RelayState::Other,
+            };
+            RelayLine { url: own.url.to_string(), state }
         };
-        self.around.own_relays.iter().map(condition).collect()
+        self.around.own_relays.iter().map(line).collect()
     }
 }

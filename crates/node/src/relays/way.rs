@@ -10,13 +10,7 @@ use std::net::IpAddr;
 
 use tortalk_keys::relay::{Authority, RelayHost};
 use tortalk_mesh::relay::RelayDown;
-
-/// With TLS or without, as the settings say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scheme {
-    Http,
-    Https,
-}
+use tortalk_settings::Scheme;
 
 /// What the settings say of a relay.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Changing one value and nothing else.
 
-use tortalk_settings::{SetError, Settings, SettingsError, TEMPLATE, Value, set};
+use tortalk_settings::{SetError, Settings, SettingsError, TEMPLATE, Value, pin_relay, set};
 
 /// Sets in a file with this text and gives the text afterwards.
 fn after(text: &str, section: &str, key: &str, value: &Value) -> Result<String, SetError> {
@@ -209,4 +209,40 @@ fn a_disk_that_cannot_be_written_keeps_the_file() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn a_key_is_pinned_beside_its_relay() {
+    let (key, hex) = ([0xab; 32], "ab".repeat(32));
+    let pinned = |text: &str, url: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("settings.toml");
+        std::fs::write(&file, text).unwrap();
+        let settings = pin_relay(&file, &url.parse().unwrap(), &key)?;
+        let relay = settings.all_relays().into_iter().find(|r| r.url == url.parse().unwrap());
+        assert_eq!(relay.unwrap().key, Some(key), "{text}");
+        Ok::<_, SetError>(std::fs::read_to_string(&file).unwrap())
+    };
+    let two = "[[relays]]  # one\nurl = \"https://a:1\"  # here\n\n[[relays]]\n\
+               url = \"https://b:1\"\ninsecure = true";
+    let now = two.replace("# here\n", &format!("# here\nkey = \"{hex}\"\n"));
+    assert_eq!(pinned(two, "https://a:1"), Ok(now));
+    assert_eq!(pinned(two, "https://b:1"), Ok(format!("{two}\nkey = \"{hex}\"\n")));
+    let (old, new) = (format!("key = '{}'", "0".repeat(64)), format!("key = \"{hex}\""));
+    let with_key = format!("[[relays]]\n{old} # old\nurl = 'https://a:1'\n");
+    assert_eq!(pinned(&with_key, "https://a:1"), Ok(with_key.replace(&old, &new)));
+    // One that stands in [server], or nowhere any more.
+    let server = "[server]\nurl = \"http://127.0.0.1:7\"\n";
+    let added = format!("{server}\n[[relays]]\nurl = \"http://127.0.0.1:7\"\n{new}\n");
+    assert_eq!(pinned(server, "http://127.0.0.1:7"), Ok(added));
+    // A form that cannot be edited in one place is left alone.
+    let inline = "relays = [{ url = \"https://a:1\" }]\n";
+    assert!(matches!(pinned(inline, "https://a:1"), Err(SetError::Form { .. })));
+}
+
+#[test]
+fn other_changes_leave_relays_alone() {
+    let text = "[[relays]]\nurl = \"https://a:1\"\n";
+    let now = after(text, "user", "username", &name("Alice")).unwrap();
+    assert_eq!(now, format!("{text}\n[user]\nusername = \"Alice\"\n"));
 }

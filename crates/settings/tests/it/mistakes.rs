@@ -40,6 +40,51 @@ const TABLE: &[(&str, &str)] = &[
         "[netwrok]\ntcp_port = 5000",
         "settings.toml line 1: unknown section [netwrok]; did you mean [network]?",
     ),
+    (
+        "[[relays]]\nurll = \"https://a\"",
+        "settings.toml line 2: unknown key `urll` in [[relays]]; did you mean `url`?",
+    ),
+    (
+        "[server]\ninsecure = true",
+        "settings.toml line 2: unknown key `insecure` in [server]; it belongs in [[relays]]",
+    ),
+    ("[[relay]]", "settings.toml line 1: unknown section [relay]; did you mean [[relays]]?"),
+    (
+        "\n[relays]\nurl = \"https://a\"",
+        "settings.toml line 2: relays are a list: write [[relays]] on a line of its own above each",
+    ),
+    (
+        "relays = [1]",
+        "settings.toml line 1: relays are a list: write [[relays]] on a line of its own above each",
+    ),
+    (
+        "[[relays]]\nkey = 1",
+        "settings.toml line 1: `url` is missing in [[relays]]; say where the relay is",
+    ),
+    (
+        "[[relays]]\nurl = \"https://a/b\"",
+        "settings.toml line 2: `url` in [[relays]] must be an address such as \
+         \"https://relay.example:8443\", not \"https://a/b\"",
+    ),
+    (
+        "[[relays]]\nurl = \"https://a\"\nkey = \"12\"",
+        "settings.toml line 3: `key` in [[relays]] must be the 64 hexadecimal digits that the \
+         relay shows as its key, not \"12\"",
+    ),
+    (
+        "[[relays]]\nurl = \"https://a\"\n[[relays]]\nurl = \"http://b\"",
+        "settings.toml line 3: `url` in [[relays]] is without TLS: write https://, or add \
+         `insecure = true` if others may listen",
+    ),
+    (
+        "[[relays]]\nurl = \"https://a\"\n[[relays]]\nurl = \"https://A:443/\"",
+        "settings.toml line 3: this relay stands above already; leave one of them out",
+    ),
+    (
+        "[[relays]]\nurl=\"https://a\"\n[[relays]]\nurl=\"https://b\"\n[[relays]]\n\
+         url=\"https://c\"\n[[relays]]\nurl=\"https://d\"\n[[relays]]\nurl=\"https://e\"",
+        "settings.toml line 9: more than 4 relays; leave some out",
+    ),
     ("\n[proxy]", "settings.toml line 2: unknown section [proxy]"),
     ("[[peers]]", "settings.toml line 1: unknown section [peers]"),
     (

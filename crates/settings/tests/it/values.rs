@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tortalk_settings::{HostPort, Settings, SettingsError, TEMPLATE, Visibility};
+use tortalk_settings::{HostPort, Relay, Settings, SettingsError, TEMPLATE, Visibility};
 
 #[test]
 fn an_empty_file_and_the_template_mean_the_defaults() {
@@ -24,7 +24,7 @@ fn every_line_of_the_template_can_be_switched_on() {
     let on: String = TEMPLATE
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.contains(" = ") => format!("{rest}\n"),
+            Some(rest) if rest.contains(" = ") || rest == "[[relays]]" => format!("{rest}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
@@ -40,8 +40,10 @@ fn every_line_of_the_template_can_be_switched_on() {
     settings.server.url = None;
     settings.server.tor_socks = None;
     settings.user.username = None;
+    assert_eq!(settings.relays.len(), 1);
+    settings.relays.clear();
     assert_eq!(settings, Settings::default());
-    assert_eq!(on.lines().filter(|line| line.contains(" = ")).count(), 14);
+    assert_eq!(on.lines().filter(|line| line.contains(" = ")).count(), 17);
 }
 
 #[test]
@@ -133,4 +135,30 @@ fn files_that_cannot_be_read() {
 
     let folder = Settings::load(dir.path()).unwrap_err();
     assert!(matches!(folder, SettingsError::Unreadable { .. }), "{folder:?}");
+}
+
+#[test]
+fn relays_of_the_list_and_of_the_server_section() {
+    let text = r#"
+[[relays]]
+url = "https://Relay.Example:8443/"
+key = "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff"
+[server]
+url = "http://127.0.0.1:7"
+[[relays]]
+url = "http://198.51.100.7:80"
+insecure = true
+"#;
+    let settings = Settings::parse(text).unwrap();
+    let (all, listed) = (settings.all_relays(), &settings.relays);
+    assert_eq!(all[1..], listed[..]);
+    assert_eq!(listed[0].url.to_string(), "https://relay.example:8443");
+    let key = listed[0].key.unwrap();
+    assert_eq!((key[0], key[15], key[31]), (0, 0xff, 0xff));
+    assert!(!listed[0].insecure && listed[1].insecure);
+    let server = Relay { url: "http://127.0.0.1:7".parse().unwrap(), key: None, insecure: false };
+    assert_eq!(all[0], server);
+    // The same relay in both places is one, with the key of the list.
+    let text = "[server]\nurl = \"http://[::1]:7\"\n[[relays]]\nurl = \"http://[::1]:7\"\n";
+    assert_eq!(Settings::parse(text).unwrap().all_relays().len(), 1);
 }

@@ -90,6 +90,40 @@ pub struct Status {
     /// What is wrong with the store, and what to do; absent while all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_failed: Option<String>,
+    /// The relays of the settings, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<RelayLine>,
+}
+
+/// A relay of one's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayLine {
+    /// As it stands in the settings.
+    pub url: String,
+    /// How it stands with it.
+    pub state: RelayState,
+}
+
+/// How it stands with a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RelayState {
+    /// The first connection is on its way.
+    Connecting,
+    /// Connected, and it has proved its key.
+    Up,
+    /// Nobody answers there.
+    Unreachable,
+    /// Whoever answers does not have its key.
+    OtherKey,
+    /// Whoever answers speaks something else.
+    NotARelay,
+    /// There is no TLS, or no certificate that is good for its name.
+    NotPrivate,
+    /// Something that this version has no word for.
+    #[serde(other)]
+    Other,
 }
 
 /// The own address.

@@ -16,9 +16,10 @@ use tortalk_mesh::RelayAction;
 use tortalk_mesh::relay::{RelayDown, RelayInput};
 use tortalk_model::RelayKey;
 use tortalk_relay::authority_text::authority_of;
+use tortalk_settings::Scheme;
 
 use super::support::{Always, Bench, Owner, QUICK, SECRET, TestRelay, address, common, named};
-use crate::relays::{Common, Scheme, Times, Tls, Told, Ways};
+use crate::relays::{Common, Times, Tls, Told, Ways};
 
 fn key() -> RelayKey {
     RelaySecret::from_seed(SECRET).public()
