@@ -43,9 +43,12 @@ impl<'t> Document<'t> {
         entry.map_or(1, |entry| line_of(self.text, entry.span().start))
     }
 
-    /// Whether an entry of the relays has a key.
-    pub(crate) fn has_entry(&self, index: usize, key: &str) -> bool {
-        entry(&self.table, index).is_some_and(|entry| entry.contains_key(key))
+    /// Whether an entry of the relays has no such key, and none that is unknown
+    /// either.
+    pub(crate) fn lacks(&self, index: usize, key: &str) -> bool {
+        let known = |key: &Spanned<_>| relays::KEYS.contains(&&**key.get_ref());
+        entry(&self.table, index)
+            .is_some_and(|entry| !entry.contains_key(key) && entry.keys().all(known))
     }
 
     /// [`Document::read`] for an entry of the relays.

@@ -130,7 +130,8 @@ impl Settings {
             let insecure = file.read_entry(i, "insecure", FLAG, flag).unwrap_or(false);
             let line = file.entry_line(i);
             let Some(url) = url else {
-                if !file.has_entry(i, "url") {
+                // A misspelt key was noted already, and is why.
+                if file.lacks(i, "url") {
                     file.mistake(SettingsError::RelayWithoutUrl { line });
                 }
                 continue;

@@ -44,6 +44,7 @@ impl Tls {
     /// `InvalidData` when there is no TLS or no good certificate; else of the stream.
     pub(super) async fn verified(&self, host: &str, stream: Stream) -> io::Result<Stream> {
         let roots = Arc::clone(self.roots.get_or_try_init(load_roots).await?);
+        // req: RLY-68
         let config = builder()?.with_root_certificates(roots).with_no_client_auth();
         handshake(config, host, stream).await
     }

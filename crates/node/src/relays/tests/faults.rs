@@ -165,6 +165,7 @@ fn called(name: &str, relay: &TestRelay) -> RelayAddress {
     RelayAddress::new(named(name), relay.socket.port(), relay.address.key()).unwrap()
 }
 
+// req: RLY-68
 #[tokio::test]
 async fn tls_needs_a_certificate_that_is_good_for_the_name() {
     let relay = TestRelay::start_with_tls().await;
@@ -185,6 +186,7 @@ async fn tls_needs_a_certificate_that_is_good_for_the_name() {
     Bench::up(insecure, &called("relay.test", &relay)).await;
 }
 
+// req: RLY-09
 #[tokio::test]
 async fn a_relay_without_tls_is_not_spoken_to_where_tls_is_wanted() {
     let relay = TestRelay::start().await;

@@ -1,0 +1,75 @@
+//! Relays of the settings.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tortalk_keys::RelaySecret;
+use tortalk_node::control::protocol::{RelayLine, RelayState};
+use tortalk_node::{SETTINGS_FILE, Settings};
+use tortalk_relay::authority_text::authority_of;
+use tortalk_relay::env::{Clock, OsEntropy, SharedEntropy};
+use tortalk_relay::rules::config::Config;
+use tortalk_relay::server::{bind, serve};
+use tortalk_relay::service::{Environment, Relay};
+use tortalk_relay::store::sqlite::SqliteBackend;
+
+use crate::support::{DEADLINE, Person, Room, Running};
+
+const SECRET: [u8; 32] = [0x77; 32];
+
+async fn relay() -> (SocketAddr, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let backend = SqliteBackend::open(folder.path(), &mut OsEntropy).unwrap();
+    let environment =
+        Environment { clock: Clock::system(), entropy: SharedEntropy::new(OsEntropy) };
+    let config = Config::new(vec![authority_of(address).unwrap()]);
+    let secret = RelaySecret::from_seed(SECRET);
+    let (relay, _thread) = Relay::start(&backend, config, secret, environment).unwrap();
+    tokio::spawn(serve(relay, listener, None, Duration::ZERO, std::future::pending()));
+    (address, folder)
+}
+
+async fn until(running: &Running, wanted: impl Fn(&[RelayLine]) -> bool) -> Vec<RelayLine> {
+    let looking = async {
+        loop {
+            let relays = running.status().await.relays;
+            if wanted(&relays) {
+                return relays;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, looking).await.expect("the state that is waited for")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_that_a_relay_shows_first_is_pinned_in_the_settings() {
+    let (address, _folder) = relay().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = nobody.local_addr().unwrap();
+    drop(nobody);
+    let person = Person::new("alice");
+    let file = person.dir.join(SETTINGS_FILE);
+    let text = format!(
+        "{}\n[[relays]]\nurl = \"http://{address}\"\n[[relays]]\nurl = \"http://{dead}\"\n",
+        std::fs::read_to_string(&file).unwrap()
+    );
+    std::fs::write(&file, &text).unwrap();
+    let running = person.start_with(Room::new(), |_| {}).await;
+    let relays = until(&running, |relays| relays[1].state == RelayState::Unreachable).await;
+    assert_eq!(relays[0].url, format!("http://{address}"));
+    let key = *RelaySecret::from_seed(SECRET).public().as_bytes();
+    let pinned = async {
+        while Settings::load(&file).unwrap().relays[0].key != Some(key) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, pinned).await.expect("the key in the settings");
+    assert_eq!(Settings::load(&file).unwrap().relays[1].key, None);
+    let began = std::time::Instant::now();
+    running.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
