@@ -221,6 +221,7 @@ impl Engine {
                 }
                 Woken::Stop => break,
             };
+            self.look_after_relays();
             result = result.and_then(|()| self.look_after_keys());
         }
         self.leave_keys();

@@ -26,7 +26,7 @@ use crate::handle::{EVENTS_KEPT, Handle, Phase, Shared, unix_now};
 use crate::links::Links;
 use crate::links::listener::{ListenError, Listeners, Port};
 use crate::profile::Profile;
-use crate::relays::{self, Common, Relays, TcpDialler, Times, Tls};
+use crate::relays::{self, Common, OwnRelay, Relays, TcpDialler, Times, Tls};
 use crate::sabotage::Sabotage;
 use neighbourhood::Neighbourhood;
 
@@ -138,9 +138,12 @@ impl Node {
         let port = listeners.as_ref().map_or(0, Listeners::port);
         let mut parts = Parts::new(&profile, &settings, store.store_id(), port);
         parts.surroundings.sabotage = options.sabotage;
-        let Parts { handle, mut surroundings, config, gone } = parts;
+        let Parts { handle, mut surroundings, mut config, gone } = parts;
         let links = surroundings.links.clone();
         let (mut helpers, mut relays_gone) = (Vec::new(), None);
+        // Also without a network: the card goes on naming them.
+        surroundings.own_relays = relays::own_relays(&settings);
+        config.relays = surroundings.own_relays.iter().filter_map(OwnRelay::address).collect();
         if let (Some(listeners), Some(links)) = (listeners, links.clone()) {
             let neighbourhood =
                 Neighbourhood::start(&settings, &config, &surroundings, options.groups);
@@ -277,7 +280,6 @@ fn start_relays(
     let runtime = surroundings.runtime.clone();
     let (relays, gone) = Relays::new(Arc::clone(&common), to_engine.clone(), runtime);
     surroundings.relays = Some(relays);
-    surroundings.own_relays = relays::own_relays(settings);
     for own in &surroundings.own_relays {
         if own.key.is_none() && own.trouble.is_none() {
             let file = profile.dir().join(SETTINGS_FILE);

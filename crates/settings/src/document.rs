@@ -46,9 +46,10 @@ impl<'t> Document<'t> {
     /// Whether an entry of the relays has no such key, and none that is unknown
     /// either.
     pub(crate) fn lacks(&self, index: usize, key: &str) -> bool {
-        let known = |key: &Spanned<_>| relays::KEYS.contains(&&**key.get_ref());
-        entry(&self.table, index)
-            .is_some_and(|entry| !entry.contains_key(key) && entry.keys().all(known))
+        entry(&self.table, index).is_some_and(|entry| {
+            let mut keys = entry.keys().map(|key| &**key.get_ref());
+            keys.all(|found| found != key && relays::KEYS.contains(&found))
+        })
     }
 
     /// [`Document::read`] for an entry of the relays.

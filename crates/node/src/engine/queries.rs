@@ -66,7 +66,7 @@ impl Engine {
     pub(super) fn query(&mut self, request: &Request) -> Result<Response, QueryError> {
         match request {
             Request::Status => self.status(),
-            Request::Address => Ok(self.address()),
+            Request::Address => Ok(self.address()?),
             Request::OwnCard => self.own_card(),
             Request::Contacts => Ok(Response::Contacts { contacts: self.contact_lines()? }),
             Request::Contact { who } => {
@@ -125,19 +125,19 @@ impl Engine {
         })))
     }
 
-    fn address(&self) -> Response {
+    fn address(&self) -> Result<Response, StoreError> {
         let identity = self.me();
         let invite = Invite::Full {
             identity,
             intro_mailbox: self.keyring.intro_mailbox.public(),
             read_key: self.keyring.intro_read_key,
-            relays: Vec::new(),
+            relays: self.invite_relays()?,
         };
-        Response::Address(Address {
+        Ok(Response::Address(Address {
             address: invite.to_text(),
             bare: Invite::Bare { identity }.to_text(),
             identity: identity.to_string(),
-        })
+        }))
     }
 
     fn own_card(&self) -> Result<Response, QueryError> {

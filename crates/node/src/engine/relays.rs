@@ -1,9 +1,11 @@
 //! The relays of the machine, and those of the settings.
 
 use tortalk_keys::relay::{Authority, RelayAddress};
-use tortalk_mesh::Input;
 use tortalk_mesh::relay::{RelayAction, RelayDown};
+use tortalk_mesh::{Input, Read as _};
+use tortalk_model::limits::INVITE_RELAYS_MAX;
 use tortalk_store::StoreError;
+use tortalk_wire::ByeReason;
 
 use super::{Batch, Engine};
 use crate::control::protocol::{RelayLine, RelayState};
@@ -35,6 +37,28 @@ impl Engine {
         if let Some(relays) = &mut self.around.relays {
             relays.disconnect_all();
         }
+    }
+
+    /// Tells the machine of relays of ours whose key is known since. It is built
+    /// anew with them; links end and come again. That is once for each relay.
+    pub(super) fn look_after_relays(&mut self) {
+        let known: Vec<RelayAddress> =
+            self.around.own_relays.iter().filter_map(OwnRelay::address).collect();
+        if self.around.relays.is_some() && known != self.config.relays {
+            self.config.relays = known;
+            self.lose_links(ByeReason::Unspecified);
+        }
+    }
+
+    /// Where an invite sends people: our relays at which our mailboxes are.
+    pub(super) fn invite_relays(&self) -> Result<Vec<RelayAddress>, StoreError> {
+        let registered = self.store.own_relays()?;
+        let intro = self.keyring.intro_mailbox.public();
+        let is_there = |relay: &&RelayAddress| {
+            registered.iter().any(|r| r.relay == relay.key() && r.mailbox == intro)
+        };
+        let relays = self.config.relays.iter().filter(is_there);
+        Ok(relays.take(INVITE_RELAYS_MAX).cloned().collect())
     }
 
     /// Notes the key that a relay of ours has shown, or that it has not.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use data_encoding::BASE32_NOPAD_NOCASE;
 use tokio::sync::mpsc;
-use tortalk_keys::relay::{Authority, RelayHost};
+use tortalk_keys::relay::{Authority, RelayAddress, RelayHost};
 use tortalk_mesh::relay::RelayDown;
 use tortalk_model::RelayKey;
 use tortalk_settings::{RelayUrl, Settings};
@@ -25,6 +25,14 @@ pub(crate) struct OwnRelay {
     pub(crate) key: Option<RelayKey>,
     /// Why there is no key.
     pub(crate) trouble: Option<RelayDown>,
+}
+
+impl OwnRelay {
+    /// As the machine knows it; `None` while its key is not known.
+    pub(crate) fn address(&self) -> Option<RelayAddress> {
+        let (host, port) = (self.authority.host().clone(), self.authority.port());
+        RelayAddress::new(host, port, self.key?).ok()
+    }
 }
 
 /// The relays of the settings, in their order.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tortalk_keys::RelaySecret;
+use tortalk_keys::invite::Invite;
 use tortalk_node::control::protocol::{RelayLine, RelayState};
 use tortalk_node::{SETTINGS_FILE, Settings};
 use tortalk_relay::authority_text::authority_of;
@@ -69,7 +70,45 @@ async fn the_key_that_a_relay_shows_first_is_pinned_in_the_settings() {
     };
     tokio::time::timeout(DEADLINE, pinned).await.expect("the key in the settings");
     assert_eq!(Settings::load(&file).unwrap().relays[1].key, None);
+    // From then on the machine wants it: it is up, and named in invites when the
+    // mailboxes are registered there.
+    until(&running, |relays| relays[0].state == RelayState::Up).await;
     let began = std::time::Instant::now();
     running.stop().await;
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_with_another_key_than_the_pinned_one_is_said_to_have_it() {
+    let (address, _folder) = relay().await;
+    let person = Person::new("alice");
+    let key = RelaySecret::from_seed([1; 32]).public().to_string();
+    let settings = format!("[[relays]]\nurl = \"http://{address}\"\nkey = \"{key}\"\n");
+    std::fs::write(person.dir.join(SETTINGS_FILE), settings).unwrap();
+    let running = person.start_with(Room::new(), |_| {}).await;
+    until(&running, |relays| relays[0].state == RelayState::OtherKey).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_is_named_in_the_invite_when_the_mailbox_is_registered_there() {
+    let (address, _folder) = relay().await;
+    let person = Person::new("alice");
+    let settings = format!("[[relays]]\nurl = \"http://{address}\"\n");
+    std::fs::write(person.dir.join(SETTINGS_FILE), settings).unwrap();
+    let running = person.start_with(Room::new(), |_| {}).await;
+    let named = async {
+        loop {
+            let invite = Invite::parse_text(&running.address().await).unwrap();
+            if let Invite::Full { relays, .. } = invite
+                && let [relay] = &relays[..]
+            {
+                return relay.authority();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let named = tokio::time::timeout(DEADLINE, named).await.expect("a relay in the invite");
+    assert_eq!(named, authority_of(address).unwrap());
+    running.stop().await;
 }
