@@ -134,10 +134,11 @@ impl<'t> Document<'t> {
                     SettingsError::NotASection { line, name: (*section).to_owned() }
                 }
                 (None, _) if is_table || value.get_ref().is_array() => {
-                    let sections =
-                        known.iter().map(|(section, _)| *section).chain([relays::SECTION]);
-                    let hint =
-                        nearest(name.get_ref(), sections).map_or(Hint::None, Hint::SectionLike);
+                    let sections = known.iter().map(|(section, _)| *section).chain([relays::LIST]);
+                    let hint = nearest(name.get_ref(), sections).map_or(Hint::None, |near| {
+                        let list = near == relays::LIST;
+                        Hint::SectionLike(if list { relays::SECTION } else { near })
+                    });
                     SettingsError::UnknownSection { line, name: shown(name.get_ref()), hint }
                 }
                 (None, _) => {
