@@ -352,6 +352,17 @@ pub(crate) enum Contacts {
         name: String,
     },
 
+    /// Make a contact a stranger again
+    ///
+    /// What was said stays in the history; what was not delivered yet is given
+    /// up. All other contacts get a new card, so that what this one knows is of
+    /// no use any more.
+    #[command(after_help = examples!("tortalk contacts remove Bob"))]
+    Remove {
+        /// Whom
+        who: String,
+    },
+
     /// Let nothing of theirs in
     #[command(after_help = examples!(
         "tortalk contacts block Bob",

@@ -115,6 +115,17 @@ fn who_does_not_know_us_is_asked_and_decides() {
     let unblocked = bob.run(&["contacts", "unblock", &carol.identity()]).ok().stdout;
     assert_eq!(unblocked, "They are not blocked any more\n");
     assert_eq!(bob.json(&["contacts"]).len(), 1);
+    // Who is removed is a stranger, and what they know is of no use any more.
+    let card = bob.run(&["contacts", "export-card"]).ok().stdout;
+    assert_eq!(
+        bob.run(&["contacts", "remove", "Alice"]).ok().stdout,
+        "They are no contact any more; the others get your new card\n"
+    );
+    let gone = alice.identity();
+    of_bob.line("removal", |line| line["event"] == "contact_removed" && line["identity"] == gone);
+    assert_ne!(bob.run(&["contacts", "export-card"]).ok().stdout, card);
+    assert_eq!(bob.json(&["contacts"]), [] as [Value; 0]);
+    assert!(bob.run(&["history", &alice.identity()]).ok().stdout.contains("we met"));
     assert_eq!((of_alice.stop(), of_bob.stop(), of_carol.stop()), (Some(0), Some(0), Some(0)));
 }
 

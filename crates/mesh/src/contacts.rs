@@ -204,7 +204,7 @@ impl Mesh {
         self.look_for_offers_again();
     }
 
-    fn links_with(&self, identity: &IdentityKey) -> Vec<LinkId> {
+    pub(crate) fn links_with(&self, identity: &IdentityKey) -> Vec<LinkId> {
         let links = self.links.values();
         let links = links.filter(|link| link.peer.identity == *identity && !link.is_closing());
         links.map(|link| link.id).collect()

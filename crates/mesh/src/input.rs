@@ -164,6 +164,15 @@ pub enum Command {
         /// Whether they are blocked from now on.
         blocked: bool,
     },
+    /// Make a contact a stranger again.
+    ///
+    /// They know the secrets for contacts. So the driver makes other ones and
+    /// makes them durable first, and hands in [`Input::KeyringChanged`] with them
+    /// directly after this command, in the same transaction.
+    RemoveContact {
+        /// Who.
+        identity: IdentityKey,
+    },
     /// Note that the safety number was compared (or no longer holds).
     SetVerified {
         /// The contact.

@@ -22,6 +22,7 @@
 //! - [`input`], [`ready`], [`mod@write`], [`read`]: the four sides of the machine
 //! - `contacts`, `own_cards`: who may talk to us, what we tell them
 //! - `asking`, [`requests`]: how people who are no contacts yet become ones
+//! - `removal`: how contacts become strangers
 //! - `sending` → `handover` → `receiving` → `receipts`: one message's life
 //! - `carrying`: what is held for others, and copies that others carry for us
 //! - `retry`: what is done until there is a receipt; `clocks`: by whose time
@@ -53,6 +54,7 @@ mod receipts;
 mod receiving;
 pub mod relay;
 pub mod relaying;
+mod removal;
 pub mod requests;
 mod retry;
 mod sending;

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tortalk_keys::card::Card;
 use tortalk_keys::link_auth::Role;
 use tortalk_keys::mailbox_proof;
-use tortalk_model::limits::{MAILBOX_PROOFS_MAX, STRANGER_OPENS_PER_S, UNACKED_ENVELOPES_MAX};
+use tortalk_model::limits::{
+    MAILBOX_PROOFS_MAX, RETIRED_MAILBOXES_PROVED_MAX, STRANGER_OPENS_PER_S, UNACKED_ENVELOPES_MAX,
+};
 use tortalk_model::{EnvelopeId, IdentityKey, InstanceId, MailboxKey, MonoMillis, Now, StoreId};
 use tortalk_wire::{FeatureBytes, Frame, Hello, MailboxProof, Mailboxes};
 
@@ -24,9 +26,6 @@ use crate::write::Write;
 
 /// Envelopes that we let a peer hand over before we acknowledge any.
 const WINDOW: NonZeroU16 = NonZeroU16::new(UNACKED_ENVELOPES_MAX as u16).expect("256 is not zero");
-/// Mailboxes that we prove at a time; a peer takes more in the life of a link, so
-/// that there is room for new ones.
-const PROOFS_SENT_MAX: usize = MAILBOX_PROOFS_MAX / 2;
 /// A clock that differs by more than this is shown to the user.
 const CLOCK_DIFFERENCE_SHOWN_MS: u64 = 3_600_000;
 
@@ -268,7 +267,9 @@ impl Mesh {
         now: Now,
     ) -> impl Iterator<Item = &tortalk_keys::MailboxSecret> {
         let retired = self.keyring.retired_mailboxes.iter().rev();
-        let retired = retired.filter(move |mailbox| now.wall < mailbox.until);
+        let retired = retired
+            .filter(move |mailbox| now.wall < mailbox.until)
+            .take(RETIRED_MAILBOXES_PROVED_MAX);
         core::iter::once(&self.keyring.contact_mailbox).chain(retired.map(|m| &m.secret))
     }
 
@@ -285,10 +286,9 @@ impl Mesh {
         let mut proofs = vec![prove(&self.keyring.intro_mailbox)];
         // req: GSP-07
         if self.is_accepted(&link.peer.identity) {
-            // req: GSP-44
+            // req: REQ-28
             proofs.extend(self.contact_mailboxes(step.now).map(prove));
         }
-        proofs.truncate(PROOFS_SENT_MAX);
         let proofs = Mailboxes::new(proofs).expect("from one to the limit");
         step.ready.links.push(LinkAction::Send(id, Frame::Mailboxes(proofs)));
     }

@@ -262,6 +262,7 @@ impl Mesh {
             Command::ImportCard { card, name } => self.import_card(step, &card, name)?,
             Command::Rename { identity, name } => self.rename(step, identity, name),
             Command::SetBlocked { identity, blocked } => self.set_blocked(step, identity, blocked),
+            Command::RemoveContact { identity } => self.remove_contact(step, identity)?,
             Command::SetVerified { identity, verified } => {
                 self.set_verified(step, identity, verified)
             }

@@ -88,11 +88,15 @@ impl Mesh {
             intro: intro.as_bytes().to_vec(),
             contact: contact.as_bytes().to_vec(),
         });
-        self.own_cards.cards = Some((intro, contact));
+        let mailbox = contact.contact_mailbox();
+        let before = self.own_cards.cards.replace((intro, contact));
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             self.send_own_card(step, id, 0);
         }
         self.relays.look_again();
+        if before.is_some_and(|(_, contact)| contact.contact_mailbox() != mailbox) {
+            self.send_card_to_all(step);
+        }
     }
 
     /// Whether our card for contacts says what a new one would.

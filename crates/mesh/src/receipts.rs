@@ -22,6 +22,11 @@ pub(crate) struct Receipts {
 }
 
 impl Receipts {
+    /// Nothing is confirmed to them any more.
+    pub(crate) fn forget(&mut self, to: &IdentityKey) {
+        self.due.remove(to);
+    }
+
     pub(crate) fn add(&mut self, to: IdentityKey, entry: ReceiptEntry) {
         let entries = self.due.entry(to).or_default();
         if entries.len() < WAITING_MAX && !entries.contains(&entry) {

@@ -127,6 +127,8 @@ pub const PING_AFTER: Duration = Duration::from_secs(15);
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
 /// Two links of one peer younger than this are compared by instance id.
 pub const LINK_YOUNG: Duration = Duration::from_secs(5);
+/// Retired mailboxes that are proved beside the one for contacts.
+pub const RETIRED_MAILBOXES_PROVED_MAX: usize = 8;
 /// Proofs in one `Mailboxes` frame.
 pub const MAILBOX_PROOFS_MAX: usize = 16;
 /// A stamp beside an envelope on the wire; those of version 1 have 16 bytes.

@@ -27,9 +27,11 @@ pub(crate) async fn contacts(context: &Context, command: Option<Contacts>) -> Re
         Contacts::Add(Add { address, name, text }) => Request::Add { address, name, text },
         Contacts::Import { file, name } => Request::Import { card: read_text(&file)?, name },
         Contacts::Rename { who, name } => Request::Rename { who, name },
+        Contacts::Remove { who } => Request::Remove { who },
         Contacts::Block { who } => Request::Block { who },
         Contacts::Unblock { who } => Request::Unblock { who },
     };
+    let removes = matches!(request, Request::Remove { .. });
     let said = match &request {
         Request::Add { .. } | Request::Import { .. } => "is a contact",
         Request::Rename { .. } => "is the name from now on",
@@ -41,8 +43,11 @@ pub(crate) async fn contacts(context: &Context, command: Option<Contacts>) -> Re
     let out = context.out;
     let contact = match answer.await? {
         Response::Contact { contact } => contact,
-        // Somebody who was no contact is none again.
         Response::Done {} if out.is_json() => return out.object(&json!({})),
+        Response::Done {} if removes => {
+            return out.line("They are no contact any more; the others get your new card");
+        }
+        // Somebody who was no contact is none again.
         Response::Done {} => return out.line("They are not blocked any more"),
         _ => return Err(Failure::strange_answer()),
     };

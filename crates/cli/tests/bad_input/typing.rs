@@ -174,6 +174,12 @@ fn people_texts_and_files_that_are_not_usable() {
              who is here",
         ),
         (
+            "nobody to be removed",
+            &["contacts", "remove", &stranger],
+            5,
+            "this is not a contact yet: add them first",
+        ),
+        (
             "not blocked",
             &["contacts", "unblock", &stranger],
             5,

@@ -146,7 +146,7 @@ fn a_message_and_its_receipt_travel_by_a_common_contact() {
     assert_eq!(carried(&world, 1), 0, "nothing is left");
 }
 
-// req: GSP-44
+// req: REQ-28
 #[test]
 fn what_is_carried_for_a_mailbox_that_was_replaced_still_arrives() {
     let mut world = three();

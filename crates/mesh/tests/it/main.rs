@@ -21,6 +21,7 @@ mod relays;
 mod relays_cards;
 mod relays_first_contact;
 mod relays_lies;
+mod removal;
 mod requests;
 mod rotation;
 mod sealing;

@@ -83,6 +83,11 @@ pub enum Request {
         /// Whom.
         who: String,
     },
+    /// Make a contact a stranger again: [`Response::Done`].
+    Remove {
+        /// Whom.
+        who: String,
+    },
     /// Note whether the safety number was compared: [`Response::Contact`].
     Verify {
         /// Whom.
@@ -228,6 +233,8 @@ pub enum ErrorKind {
     Offline,
     /// The store cannot take it; nothing was promised.
     StoreFailed,
+    /// New secrets for contacts could not be written.
+    KeysFailed,
     /// The settings could not be written.
     SettingsFailed,
     /// The node is ending.

@@ -1,7 +1,11 @@
 //! Requests that change something become commands of the machine.
 
+use std::sync::Arc;
+
 use data_encoding::BASE64;
-use tortalk_mesh::{Command, CommandError, Input, Outcome, Read as _, RequestId, Visibility};
+use tortalk_mesh::{
+    Command, CommandError, Input, Outcome, Read as _, RequestId, Standing, Visibility,
+};
 use tortalk_model::{IdentityKey, MessageId};
 use tortalk_settings::{SETTINGS_FILE, Value};
 use tortalk_store::StoreError;
@@ -9,6 +13,7 @@ use tortalk_store::StoreError;
 use super::who::{self, WhoError};
 use super::{Answering, Batch, Engine, hex};
 use crate::control::protocol::{ErrorKind, Queued, Request, RequestError, Response, Visible};
+use crate::entropy::OsEntropy;
 
 /// What is left to do when a command has succeeded and is durable.
 #[derive(Debug)]
@@ -18,6 +23,20 @@ pub(super) enum Then {
     Named(String),
     /// Others may see this node from now on.
     Visible(Visibility),
+}
+
+/// A command, and what belongs to it.
+struct Planned {
+    command: Command,
+    then: Then,
+    /// The machine is to have the profile's new secrets directly after it.
+    rekeyed: bool,
+}
+
+impl From<(Command, Then)> for Planned {
+    fn from((command, then): (Command, Then)) -> Self {
+        Self { command, then, rekeyed: false }
+    }
 }
 
 /// Why a request does not become a command.
@@ -53,13 +72,17 @@ impl Engine {
     ) -> Result<(), StoreError> {
         match self.plan(&request) {
             Ok(None) => batch.queries.push((request, answering)),
-            Ok(Some((command, then))) => {
+            Ok(Some(Planned { command, then, rekeyed })) => {
                 self.last_request += 1;
                 let id = RequestId(self.last_request);
                 // Its answer is in the batch before anything can fail.
                 batch.commands.insert(id, (then, answering));
                 self.wake(batch)?;
                 self.step(batch, Input::Command(id, command))?;
+                if rekeyed {
+                    let keyring = Arc::clone(&self.keyring);
+                    self.step(batch, Input::KeyringChanged(keyring))?;
+                }
             }
             Err(PlanError::Refused(error)) => batch.refused.push((error, answering)),
             Err(PlanError::Store(error)) => {
@@ -71,7 +94,7 @@ impl Engine {
     }
 
     /// The command that a request is, or `None` for a question.
-    fn plan(&mut self, request: &Request) -> Result<Option<(Command, Then)>, PlanError> {
+    fn plan(&mut self, request: &Request) -> Result<Option<Planned>, PlanError> {
         let command = match request {
             Request::Add { address, name, text } => Command::AddContact {
                 identity: self.who(address)?,
@@ -105,15 +128,35 @@ impl Engine {
             Request::MarkRead { id } => Command::MarkRead { message_id: message_id(id)? },
             Request::SetName { name } => {
                 let command = Command::SetOwnName { name: name.clone() };
-                return Ok(Some((command, Then::Named(name.clone()))));
+                return Ok(Some((command, Then::Named(name.clone())).into()));
             }
             Request::Visibility { value } => {
                 let value = visibility(*value);
-                return Ok(Some((Command::SetVisibility(value), Then::Visible(value))));
+                return Ok(Some((Command::SetVisibility(value), Then::Visible(value)).into()));
             }
+            Request::Remove { who } => return self.plan_removal(who).map(Some),
             _ => return Ok(None),
         };
-        Ok(Some((command, Then::Answer)))
+        Ok(Some((command, Then::Answer).into()))
+    }
+
+    /// Removing somebody who knows the secrets for contacts begins with new ones,
+    /// on the disk. If the rest fails they are new for nothing.
+    fn plan_removal(&mut self, who: &str) -> Result<Planned, PlanError> {
+        let identity = self.who(who)?;
+        let command = Command::RemoveContact { identity };
+        let standing = self.contact(&identity)?.map(|contact| contact.standing);
+        // Who never was a contact knows nothing, nobody even less.
+        if !matches!(standing, Some(Standing::Accepted | Standing::Blocked)) {
+            return Ok((command, Then::Answer).into());
+        }
+        let now = self.around.clock.now().wall;
+        self.profile.renew_contact_secrets(now, &mut OsEntropy).map_err(|error| {
+            let message = format!("nobody is removed: {error}");
+            PlanError::Refused(RequestError::new(ErrorKind::KeysFailed, message))
+        })?;
+        self.keyring = Arc::new(self.profile.keyring(self.store.store_id()));
+        Ok(Planned { command, then: Then::Answer, rekeyed: true })
     }
 
     /// Whom a text means.

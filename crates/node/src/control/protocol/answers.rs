@@ -343,6 +343,7 @@ impl Response {
             Request::Dial { .. } => Self::Dialled(from_value(ok)?),
             Request::Cancel { .. }
             | Request::Decline { .. }
+            | Request::Remove { .. }
             | Request::MarkRead { .. }
             | Request::SetName { .. }
             | Request::Visibility { .. }
