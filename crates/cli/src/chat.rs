@@ -140,6 +140,9 @@ impl Chat<'_> {
         let name = text::one_line(&self.contact.name);
         let here = if self.contact.linked { "is here" } else { "is not here" };
         self.notice(&format!("{name} {here}. /help says what can be done."))?;
+        if self.contact.missing > 0 {
+            self.gap(self.contact.missing)?;
+        }
         let limit = (EARLIER + self.contact.unread).min(EARLIER_MAX);
         let request = Request::History {
             with: Some(self.contact.identity.clone()),
@@ -255,6 +258,7 @@ impl Chat<'_> {
                 self.contact = contact;
                 Ok(())
             }
+            NodeEvent::Gap { identity, missing, .. } if identity == me => self.gap(missing),
             NodeEvent::StoreFailed { message } => self.notice(&message),
             NodeEvent::Missed { .. } => self.catch_up().await,
             NodeEvent::Stopped if self.session.is_running() => {
@@ -262,6 +266,15 @@ impl Chat<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn gap(&mut self, missing: u64) -> Result<(), Failure> {
+        let name = text::one_line(&self.contact.name);
+        self.notice(&match missing {
+            0 => format!("Nothing of {name} is missing any more"),
+            1 => format!("A message of {name} has not come yet"),
+            n => format!("{n} messages of {name} have not come yet"),
+        })
     }
 
     /// After events were missed: what has become of the own messages.

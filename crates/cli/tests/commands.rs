@@ -80,7 +80,10 @@ fn contacts_from_adding_to_blocking() {
     let added = alice.json(&["contacts", "add", &bob.address(), "--name", "Bob"]);
     assert_eq!(
         keys(&added[0]),
-        ["added_at", "has_card", "identity", "linked", "name", "standing", "unread", "verified"]
+        [
+            "added_at", "has_card", "identity", "linked", "missing", "name", "standing", "unread",
+            "verified"
+        ]
     );
     assert_eq!(added[0]["identity"], bob.identity());
     alice.run(&["contacts", "rename", "bob", "Bobby"]).ok();

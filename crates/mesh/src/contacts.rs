@@ -3,7 +3,7 @@
 use tortalk_keys::card::Card;
 use tortalk_keys::name;
 use tortalk_model::entropy;
-use tortalk_model::{ChainId, IdentityKey, Now};
+use tortalk_model::{ChainId, IdentityKey, MonoMillis, Now};
 use tortalk_wire::ByeReason;
 
 use crate::input::LinkId;
@@ -21,6 +21,12 @@ pub(crate) struct Known {
     pub(crate) intro_card: Option<Card>,
     /// Their clock minus ours, as their last hello told.
     pub(crate) clock_offset_ms: Option<i64>,
+    /// Missing messages that the user was last told of.
+    pub(crate) gap_shown: u64,
+    /// When a resend request of theirs was last answered.
+    pub(crate) resent_at: Option<MonoMillis>,
+    /// They have shown another store, and no card since.
+    pub(crate) store_is_new: bool,
 }
 
 impl Known {
@@ -32,7 +38,15 @@ impl Known {
     fn new(contact: Contact) -> Self {
         // A card that no longer parses is as good as none: a new one will come.
         let card = contact.card.as_deref().and_then(|bytes| Card::parse(bytes).ok());
-        Self { contact, card, intro_card: None, clock_offset_ms: None }
+        Self {
+            contact,
+            card,
+            intro_card: None,
+            clock_offset_ms: None,
+            gap_shown: 0,
+            resent_at: None,
+            store_is_new: false,
+        }
     }
 
     /// The card that something could be sealed to, their contact card if it is here.
@@ -134,6 +148,7 @@ impl Mesh {
             chain_id: ChainId::from_bytes(entropy::array(&mut *self.entropy)),
             next_counter: 1,
             requested: None,
+            their_chain: None,
             added_at: step.now.wall,
         }
     }
@@ -307,7 +322,8 @@ impl Mesh {
         // What was refused for its key may be sealed again now.
         self.look_again_for(identity);
         self.seal_waiting(step, identity)?;
-        self.readdress_request(step, identity)
+        self.readdress_request(step, identity)?;
+        self.seal_outdated(step, identity)
     }
 
     pub(crate) fn contact_changed<R: Read>(&self, step: &mut Step<'_, R>, identity: &IdentityKey) {

@@ -25,6 +25,7 @@
 //! - `removal`: how contacts become strangers
 //! - `sending` → `handover` → `receiving` → `receipts`: one message's life
 //! - `carrying`: what is held for others, and copies that others carry for us
+//! - [`chains`]: what did not come, and asking for it
 //! - `retry`: what is done until there is a receipt; `clocks`: by whose time
 //! - `links`, `admission`: who is connected, hello, policy, duplicates
 //! - [`discovery`], `hints`: when to send beacons and whom to dial
@@ -37,6 +38,7 @@ mod admission;
 mod asking;
 mod budget;
 mod carrying;
+pub mod chains;
 mod clocks;
 mod contacts;
 pub mod delivery;
@@ -60,6 +62,7 @@ mod retry;
 mod sending;
 pub mod write;
 
+pub use chains::{MissingRange, PeerChain};
 pub use delivery::DeliveryState;
 pub use input::{Command, Input, LinkId, PeerAuth, RequestId, Visibility};
 pub use keyring::{Keyring, RetiredMailbox, SealingKey};

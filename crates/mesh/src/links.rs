@@ -367,6 +367,7 @@ impl Mesh {
         if before == Some(store_id) {
             return;
         }
+        known.store_is_new = before.is_some();
         step.ready.writes.push(Write::PutContact(Box::new(known.contact.clone())));
         // req: GSP-10
         if before.is_some() {

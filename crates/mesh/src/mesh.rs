@@ -241,6 +241,7 @@ impl Mesh {
             self.note_expiry();
             self.drop_old_requests(step);
         }
+        self.look_at_chains(step)?;
         self.try_again(step)
     }
 

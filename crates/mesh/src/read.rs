@@ -70,6 +70,24 @@ pub trait Read {
     /// When the store cannot be read.
     fn due(&self, now: UnixMillis, limit: usize) -> Result<Vec<MessageId>, Self::Error>;
 
+    /// Outgoing messages to a contact that are to be tried again some time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn unfinished(&self, contact: &IdentityKey) -> Result<Vec<MessageId>, Self::Error>;
+
+    /// Outgoing messages to a contact with these numbers in whatever chain, both
+    /// ends included, the lowest first; at most 1,024.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn written(
+        &self,
+        contact: &IdentityKey,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<MessageId>, Self::Error>;
+
     /// The earliest next try of all.
     ///
     /// # Errors

@@ -194,6 +194,13 @@ pub enum Event {
     ContactRequest(Box<ContactRequest>),
     /// A contact was added or changed.
     ContactChanged(Box<Contact>),
+    /// So many messages of a contact have not come; 0 when all are here.
+    Gap {
+        /// Who wrote them.
+        contact: IdentityKey,
+        /// How many.
+        missing: u64,
+    },
     /// Somebody is no contact any more, and not blocked.
     ContactRemoved {
         /// Who.

@@ -193,6 +193,7 @@ impl Mesh {
                 step.now.wall >= at.saturating_add(RECEIPT_AGAIN_AFTER) || step.now.wall < at
             });
             let same = known.signed_hash == opened.signed_hash();
+            self.note_chain(step, opened);
             // req: DLV-09
             if waited && same {
                 self.confirm(opened);
@@ -209,11 +210,15 @@ impl Mesh {
             self.take_sealed_card(step, &opened.sender(), card)?;
         }
         self.store_message(step, opened);
+        self.note_chain(step, opened);
         self.confirm(opened);
         // Whoever asks lacks our card, whatever they had before.
         // req: REQ-24
         if matches!(opened.body(), Body::ContactRequest { .. }) {
             self.send_accept(step, &opened.sender());
+        }
+        if let Body::ResendRequest(request) = opened.body() {
+            self.resend(step, &opened.sender(), *request)?;
         }
         Ok(Verdict::STORED)
     }

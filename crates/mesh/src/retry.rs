@@ -52,7 +52,7 @@ impl Mesh {
         Ok(())
     }
 
-    fn try_message_again<R: Read>(
+    pub(crate) fn try_message_again<R: Read>(
         &mut self,
         step: &mut Step<'_, R>,
         message: OutgoingMessage,

@@ -7,6 +7,7 @@ use tortalk_model::{
 };
 use tortalk_seal::{Body, BodyType, ReceiptKind};
 
+use crate::chains::PeerChain;
 use crate::requests::ContactRequest;
 
 /// One change of the store; the changes of a [`crate::Ready`] are applied in order.
@@ -193,6 +194,8 @@ pub struct Contact {
     pub next_counter: u64,
     /// Our last request to them, where one was made.
     pub requested: Option<MessageId>,
+    /// Their chain of numbered messages to us, once one came.
+    pub their_chain: Option<PeerChain>,
     /// By our clock.
     pub added_at: UnixMillis,
 }

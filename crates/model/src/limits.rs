@@ -183,6 +183,16 @@ pub const RESEAL_FOR_CLOCK_AFTER: Duration = Duration::from_secs(3600);
 pub const RECEIPT_AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// A chain's gap is shown when it is this old.
 pub const CHAIN_GAP_SHOWN_AFTER: Duration = Duration::from_secs(60);
+/// Gaps of a contact's chain that are known; of more the oldest are forgotten.
+pub const CHAIN_GAPS_MAX: usize = 64;
+/// What is missing is asked for after this time.
+pub const RESEND_ASKED_AFTER: Duration = Duration::from_secs(600);
+/// A contact is asked again after this time at the earliest.
+pub const RESEND_ASKED_AGAIN_AFTER: Duration = Duration::from_secs(3600);
+/// A contact's requests are answered once in this time.
+pub const RESEND_ANSWERED_AGAIN_AFTER: Duration = Duration::from_secs(600);
+/// Messages that one resend request brings.
+pub const RESEND_MESSAGES_MAX: usize = 256;
 /// Sealing again ends this long after the message was written.
 pub const RESEAL_FOR: Duration = Duration::from_secs(90 * DAY);
 

@@ -22,6 +22,11 @@ const DUE: &str = "SELECT message.message_id FROM outgoing
     JOIN message ON message.id = outgoing.message
     WHERE outgoing.retry_at <= ?1
     ORDER BY outgoing.retry_at, outgoing.message LIMIT ?2";
+const UNFINISHED: &str = "SELECT message.message_id FROM outgoing
+    JOIN message ON message.id = outgoing.message
+    WHERE outgoing.retry_at IS NOT NULL AND message.person = ?1";
+const WRITTEN: &str = "SELECT message_id FROM message
+    WHERE person = ?1 AND number >= ?2 AND number <= ?3 ORDER BY number LIMIT 1024";
 const NEXT_DUE: &str = "SELECT min(retry_at) FROM outgoing WHERE retry_at IS NOT NULL";
 const PENDING: &str = "SELECT envelope_id FROM envelope
     WHERE person = ?1 AND pending = 1 AND id > ?2 ORDER BY id LIMIT ?3";
@@ -104,6 +109,25 @@ impl Read for Store {
     /// The earliest first.
     fn due(&self, now: UnixMillis, limit: usize) -> Result<Vec<MessageId>, StoreError> {
         self.db.rows(DUE, (column_of_time(now), column_of_limit(limit)), |row| {
+            row.get(0).map(MessageId::from_bytes)
+        })
+    }
+
+    /// In no order.
+    fn unfinished(&self, contact: &IdentityKey) -> Result<Vec<MessageId>, StoreError> {
+        let Some(person) = self.db.person(contact)? else { return Ok(Vec::new()) };
+        self.db.rows(UNFINISHED, [person], |row| row.get(0).map(MessageId::from_bytes))
+    }
+
+    fn written(
+        &self,
+        contact: &IdentityKey,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let Some(person) = self.db.person(contact)? else { return Ok(Vec::new()) };
+        let column = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.db.rows(WRITTEN, (person, column(from), column(to)), |row| {
             row.get(0).map(MessageId::from_bytes)
         })
     }
@@ -278,6 +302,8 @@ mod tests {
         for (query, index) in [
             (WAITING, "outgoing_waiting"),
             (DUE, "outgoing_due"),
+            (UNFINISHED, "outgoing_due"),
+            (WRITTEN, "message_number"),
             (NEXT_DUE, "outgoing_due"),
             (PENDING, "envelope_pending"),
             (TO_SPREAD, "envelope_spreads"),

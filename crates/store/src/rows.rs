@@ -8,8 +8,8 @@
 use core::net::IpAddr;
 
 use tortalk_mesh::{
-    Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose,
-    RegisteredMailbox, RequestSource, Standing,
+    Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, MissingRange,
+    OutgoingMessage, PeerChain, Purpose, RegisteredMailbox, RequestSource, Standing,
 };
 use tortalk_model::bytes::{LayoutError, Reader, Writer};
 use tortalk_model::{
@@ -68,7 +68,9 @@ pub(crate) fn read_person(bytes: &[u8]) -> Result<IdentityKey, NotARow> {
 
 /// `name bytes ‖ standing u8 (1 accepted, 2 blocked, 3 unwanted) ‖ verified u8 ‖
 /// card maybe bytes ‖ invite maybe bytes ‖ store_id maybe 16 ‖ chain_id 8 ‖
-/// next_counter u64 ‖ requested maybe 32 ‖ added_at u64`.
+/// next_counter u64 ‖ requested maybe 32 ‖ chain maybe (chain_id 8 ‖ next u64 ‖
+/// asked maybe 32 ‖ asked_at maybe u64 ‖ count u16 ‖ (from u64 ‖ to u64 ‖ since u64)*)
+/// ‖ added_at u64`.
 pub(crate) fn contact(contact: &Contact) -> Plaintext {
     let long = contact.name.len() + contact.card.as_ref().map_or(0, Vec::len) + 256;
     let writer = begin(long).bytes32(contact.name.as_bytes());
@@ -83,6 +85,7 @@ pub(crate) fn contact(contact: &Contact) -> Plaintext {
     let writer = maybe(writer, contact.store_id, |writer, id| writer.raw(id.as_bytes()));
     let writer = writer.raw(contact.chain_id.as_bytes()).u64(contact.next_counter);
     let writer = maybe(writer, contact.requested, |writer, id| writer.raw(id.as_bytes()));
+    let writer = maybe(writer, contact.their_chain.as_ref(), chain);
     finish(writer.u64(contact.added_at.0))
 }
 
@@ -108,9 +111,36 @@ pub(crate) fn read_contact(identity: IdentityKey, bytes: &[u8]) -> Result<Contac
             requested: read_maybe(reader, |reader| {
                 Ok(MessageId::from_bytes(reader.array("requested")?))
             })?,
+            their_chain: read_maybe(reader, read_chain)?,
             added_at: UnixMillis(reader.u64("added_at")?),
         })
     })
+}
+
+fn chain(writer: Writer, chain: &PeerChain) -> Writer {
+    let writer = writer.raw(chain.chain_id.as_bytes()).u64(chain.next);
+    let writer = maybe(writer, chain.asked, |writer, id| writer.raw(id.as_bytes()));
+    let writer = maybe(writer, chain.asked_at, |writer, at| writer.u64(at.0));
+    let count = u16::try_from(chain.missing.len()).unwrap_or(u16::MAX);
+    let ranges = chain.missing.iter().take(usize::from(count));
+    ranges.fold(writer.u16(count), |writer, range| {
+        writer.u64(range.from).u64(range.to).u64(range.since.0)
+    })
+}
+
+fn read_chain(reader: &mut Reader<'_>) -> Result<PeerChain, NotARow> {
+    let chain_id = ChainId::from_bytes(reader.array("chain_id")?);
+    let next = reader.u64("next")?;
+    let asked = read_maybe(reader, |reader| Ok(MessageId::from_bytes(reader.array("asked")?)))?;
+    let asked_at = read_maybe(reader, |reader| Ok(UnixMillis(reader.u64("asked_at")?)))?;
+    let count = reader.u16("count")?;
+    let mut missing = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        let (from, to) = (reader.u64("from")?, reader.u64("to")?);
+        let since = UnixMillis(reader.u64("since")?);
+        missing.push(MissingRange { from, to, since });
+    }
+    Ok(PeerChain { chain_id, next, missing, asked, asked_at })
 }
 
 /// `name bytes ‖ card bytes ‖ text bytes ‖ message_id 32 ‖ signed_hash 32 ‖

@@ -104,6 +104,9 @@ fn contact_line(out: Output, contact: &ContactLine, name: &str, widest: usize) -
     if contact.unread > 0 {
         notes.push(format!("{} unread", contact.unread));
     }
+    if contact.missing > 0 {
+        notes.push(out.paint(Style::Waiting, &format!("{} missing", contact.missing)));
+    }
     let identity = contact.identity.get(..16).unwrap_or(&contact.identity);
     let line = format!(
         "{}{gap}  {}  {}",

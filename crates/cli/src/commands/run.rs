@@ -150,6 +150,13 @@ fn event_line(out: Output, line: &EventLine) -> Option<String> {
             short(&request.identity),
             text::one_line(&request.own_name)
         ),
+        NodeEvent::Gap { name: of, missing: 0, .. } => {
+            format!("nothing of {} is missing", name(of))
+        }
+        NodeEvent::Gap { name: of, missing, .. } => {
+            let line = format!("{missing} messages of {} have not come", name(of));
+            out.paint(Style::Waiting, &line)
+        }
         NodeEvent::ContactRemoved { identity } => {
             format!("{} is no contact any more", short(identity))
         }

@@ -3,6 +3,7 @@
 
 mod cards;
 mod carrying;
+mod chains;
 mod claims;
 mod clocks;
 mod convergence;

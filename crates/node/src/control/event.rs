@@ -94,6 +94,15 @@ pub enum NodeEvent {
         /// As they stand now.
         contact: ContactLine,
     },
+    /// Messages of a contact have not come; 0 when all are here.
+    Gap {
+        /// Who wrote them.
+        identity: String,
+        /// What the user calls them.
+        name: String,
+        /// How many.
+        missing: u64,
+    },
     /// Somebody is no contact any more, and not blocked.
     ContactRemoved {
         /// Who.

@@ -6,6 +6,7 @@ use tortalk_mesh::{
     Contact, ContactRequest, DeliveryState, Event, Evidence, IncomingMessage, RequestSource,
     Standing,
 };
+use tortalk_model::limits::CHAIN_GAP_SHOWN_AFTER;
 use tortalk_model::{IdentityKey, UnixMillis};
 use tortalk_seal::{Body, ReceiptKind};
 use tortalk_store::{Direction, HistoryEntry, StoreError};
@@ -13,6 +14,7 @@ use tortalk_store::{Direction, HistoryEntry, StoreError};
 use super::Engine;
 use crate::control::event::NodeEvent;
 use crate::control::protocol::{ContactLine, EvidenceLine, MessageLine, RequestedLine};
+use crate::handle::unix_now;
 
 impl Engine {
     /// The line for an event of the machine, or `None` for one without a line.
@@ -50,6 +52,11 @@ impl Engine {
             Event::ContactRequest(request) => {
                 NodeEvent::ContactRequest { request: requested_line(&request) }
             }
+            Event::Gap { contact, missing } => NodeEvent::Gap {
+                identity: contact.to_string(),
+                name: self.name_of(&contact)?,
+                missing,
+            },
             Event::ContactRemoved { identity } => {
                 NodeEvent::ContactRemoved { identity: identity.to_string() }
             }
@@ -116,6 +123,10 @@ fn line_of(contact: &Contact, around: &AroundContacts) -> ContactLine {
         has_card: contact.card.is_some(),
         linked: around.linked.contains(&contact.identity),
         unread: around.unread.get(&contact.identity).copied().unwrap_or(0),
+        missing: contact
+            .their_chain
+            .as_ref()
+            .map_or(0, |chain| chain.missing_for(CHAIN_GAP_SHOWN_AFTER, UnixMillis(unix_now()))),
         added_at: contact.added_at.0,
     }
 }

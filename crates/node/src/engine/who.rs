@@ -108,6 +108,7 @@ mod tests {
             chain_id: ChainId::from_bytes([0; 8]),
             next_counter: 0,
             requested: None,
+            their_chain: None,
             added_at: UnixMillis(0),
         }
     }

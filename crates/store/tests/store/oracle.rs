@@ -314,6 +314,23 @@ impl Oracle {
                 assert_eq!(store.owed_purges(&identity, limit).expect("owed"), expected);
             }
             assert_eq!(store.waiting_for_key(&identity).expect("waiting"), waiting);
+            let mut unfinished = store.unfinished(&identity).expect("unfinished");
+            unfinished.sort_by_key(|id| *id.as_bytes());
+            let ever = self.due(UnixMillis(u64::MAX), usize::MAX);
+            let mut expected: Vec<_> = ever
+                .into_iter()
+                .filter(|id| known.outgoing(id).is_some_and(|m| m.contact == identity))
+                .collect();
+            expected.sort_by_key(|id| *id.as_bytes());
+            assert_eq!(unfinished, expected);
+            let mut written: Vec<_> = self
+                .all_outgoing()
+                .filter(|m| m.contact == identity && (2..=3).contains(&m.counter))
+                .map(|m| (m.counter, m.message_id))
+                .collect();
+            written.sort_by_key(|(counter, _)| *counter);
+            let written: Vec<_> = written.into_iter().map(|(_, id)| id).collect();
+            assert_eq!(store.written(&identity, 2, 3).expect("written"), written);
             let cursors = (0..ENVELOPES).map(|n| Some(envelope(n).id())).chain([None]);
             for (after, limit) in cursors.zip([1, 2, 3].into_iter().cycle()) {
                 assert_eq!(

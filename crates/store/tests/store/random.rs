@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use tortalk_mesh::{
-    Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose,
-    RegisteredMailbox, RequestSource, Standing, Write,
+    Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, MissingRange,
+    OutgoingMessage, PeerChain, Purpose, RegisteredMailbox, RequestSource, Standing, Write,
 };
 use tortalk_model::{
     ChainId, EnvelopeId, MailboxKey, MessageId, RelayKey, SignedHash, StoreId, UnixMillis,
@@ -170,7 +170,12 @@ fn contact() -> impl Strategy<Value = Contact> {
     (
         0..PEOPLE,
         text(),
-        (prop::sample::select(STANDINGS.to_vec()), any::<bool>(), prop::option::of(id())),
+        (
+            prop::sample::select(STANDINGS.to_vec()),
+            any::<bool>(),
+            prop::option::of(id()),
+            prop::option::of(chain()),
+        ),
         [prop::option::of(some_bytes()), prop::option::of(some_bytes())],
         prop::option::of(any::<[u8; 16]>()),
         any::<u64>(),
@@ -180,7 +185,7 @@ fn contact() -> impl Strategy<Value = Contact> {
             |(
                 n,
                 name,
-                (standing, verified, requested),
+                (standing, verified, requested, their_chain),
                 [card, invite],
                 store_id,
                 next_counter,
@@ -197,10 +202,29 @@ fn contact() -> impl Strategy<Value = Contact> {
                     chain_id: ChainId::from_bytes([n; 8]),
                     next_counter,
                     requested,
+                    their_chain,
                     added_at,
                 }
             },
         )
+}
+
+fn chain() -> impl Strategy<Value = PeerChain> {
+    let range = (any::<[u64; 2]>(), time()).prop_map(|([from, to], since)| MissingRange {
+        from,
+        to,
+        since,
+    });
+    (
+        any::<([u8; 8], u64)>(),
+        prop::collection::vec(range, 0..4),
+        prop::option::of(id()),
+        prop::option::of(time()),
+    )
+        .prop_map(|((chain_id, next), missing, asked, asked_at)| {
+            let chain_id = ChainId::from_bytes(chain_id);
+            PeerChain { chain_id, next, missing, asked, asked_at }
+        })
 }
 
 const STANDINGS: [Standing; 3] = [Standing::Accepted, Standing::Blocked, Standing::Unwanted];

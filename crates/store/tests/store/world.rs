@@ -92,6 +92,7 @@ pub(crate) fn contact(n: u8, name: &str) -> Contact {
         chain_id: ChainId::from_bytes([n; 8]),
         next_counter: 1,
         requested: None,
+        their_chain: None,
         added_at: UnixMillis(1000),
     }
 }

@@ -190,6 +190,9 @@ pub struct ContactLine {
     pub linked: bool,
     /// Messages of theirs that the user has not seen.
     pub unread: u64,
+    /// Messages of theirs that have not come, though later ones have.
+    #[serde(default)]
+    pub missing: u64,
     /// When they were added.
     pub added_at: u64,
 }
