@@ -11,7 +11,8 @@
 //! A relay is named by its key everywhere: [`RelayAction::Connect`] says once
 //! where it is. An action for a relay that is not up is dropped by the driver;
 //! the machine asks again for what is unanswered after the next
-//! [`RelayInput::Up`].
+//! [`RelayInput::Up`]. A driver that builds the machine anew ends every connection
+//! with relays as it closes every link; the new machine says with which to connect.
 
 use tortalk_keys::relay::RelayAddress;
 use tortalk_model::envelope::Envelope;

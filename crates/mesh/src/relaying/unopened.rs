@@ -145,7 +145,7 @@ impl Mesh {
         // After a start nobody knows from where it came; one relay is as good as
         // another to count it under.
         let kept = self.relays.unopened.kept.iter().find(|kept| kept.id == id);
-        let relay = kept.and_then(|kept| kept.relay).or(self.relays.own.first().copied());
+        let relay = kept.and_then(|kept| kept.relay).or_else(|| self.relays.own.first().copied());
         let relay = relay.unwrap_or(RelayKey::from_bytes([0; 32]));
         let fate = self.take_in_fetched(step, relay, &envelope)?;
         match fate {

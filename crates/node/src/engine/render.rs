@@ -166,7 +166,9 @@ pub(super) fn evidence_lines(entry: &HistoryEntry) -> Vec<EvidenceLine> {
         }
         Evidence::Cancelled { at } => line("cancelled", at, None),
         Evidence::GaveUp { at } => line("gave_up", at, None),
-        Evidence::AtRelay { at, .. } => line("at_relay", at, None),
+        Evidence::AtRelay { relay, at, .. } => {
+            EvidenceLine { peer: Some(relay.to_string()), ..line("at_relay", at, None) }
+        }
     });
     lines.collect()
 }
