@@ -8,13 +8,16 @@ mod child;
 mod crashes;
 mod discovery;
 mod disk;
+mod hosts;
 mod kill;
 mod latency;
 mod namespace;
+mod random;
+mod relay;
 mod syncs;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::{Args, Subcommand};
@@ -36,6 +39,10 @@ pub(crate) enum Show {
     Syncs(syncs::Options),
     /// The power goes off at every moment: every store opens, whole, with all that was promised
     Crashes(crashes::Options),
+    /// From one network to another, the two people never online together
+    Carried(hosts::carried::Options),
+    /// Bytes on the wire per delivered message, and copies while somebody is away
+    Bytes(hosts::bytes::Options),
 }
 
 #[derive(Args, Clone)]
@@ -55,6 +62,8 @@ pub(crate) fn run(show: &Show) -> Result<ExitCode, Problem> {
         Show::Discovery(options) => discovery::run(options)?,
         Show::Syncs(options) => syncs::run(options)?,
         Show::Crashes(options) => crashes::run(options)?,
+        Show::Carried(options) => hosts::carried::run(options)?,
+        Show::Bytes(options) => hosts::bytes::run(options)?,
     };
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -77,25 +86,36 @@ impl Build {
         if let Some(path) = &self.binary {
             return Ok(child::Program { path: path.clone(), sabotage });
         }
-        let root = repo::root()?;
-        let mut cargo = Command::new("cargo");
-        cargo.current_dir(&root);
-        cargo.args(["build", "--release", "--locked", "--package", "tortalk-cli"]);
-        if sabotage.is_some() {
-            cargo.args(["--features", "sabotage"]);
-        }
-        let status = cargo.status().map_err(|error| format!("cargo does not start: {error}"))?;
-        if !status.success() {
-            return Err("the program does not build".to_owned());
-        }
-        // The next build writes to the same place, perhaps another program; and a
-        // broken one is never to be taken for a whole one.
-        let built = root.join("target").join("release").join("tortalk");
-        let name = if sabotage.is_some() { "tortalk-sabotage" } else { "tortalk" };
-        let path = root.join("target").join("show").join(name);
-        let copied = std::fs::create_dir_all(root.join("target").join("show"))
-            .and_then(|()| std::fs::copy(&built, &path));
-        copied.map_err(|error| format!("{}: {error}", built.display()))?;
+        // A broken program is never to be taken for a whole one.
+        let (name, features): (_, &[&str]) = match sabotage {
+            Some(_) => ("tortalk-sabotage", &["--features", "sabotage"]),
+            None => ("tortalk", &[]),
+        };
+        let path = build("tortalk-cli", "tortalk", name, features)?;
         Ok(child::Program { path, sabotage })
     }
+}
+
+/// Builds a program in release form and keeps it under `name`.
+fn build(package: &str, binary: &str, name: &str, features: &[&str]) -> Result<PathBuf, Problem> {
+    let root = repo::root()?;
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(&root);
+    cargo.args(["build", "--release", "--locked", "--package", package]).args(features);
+    let status = cargo.status().map_err(|error| format!("cargo does not start: {error}"))?;
+    if !status.success() {
+        return Err("the program does not build".to_owned());
+    }
+    // The next build writes to the same place, perhaps another program.
+    let built = root.join("target").join("release").join(binary);
+    let kept = root.join("target").join("show");
+    let path = kept.join(name);
+    let copied = std::fs::create_dir_all(&kept).and_then(|()| std::fs::copy(&built, &path));
+    copied.map_err(|error| format!("{}: {error}", built.display()))?;
+    Ok(path)
+}
+
+/// A path as an argument of this program run again.
+fn argument(path: &Path) -> String {
+    path.display().to_string()
 }

@@ -1,6 +1,7 @@
 //! One `tortalk run --json` in a process of its own, driven line by line.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ use super::Problem;
 
 /// Longer than anything takes that is going to happen at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two questions about what no event tells.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// The program under test.
 #[derive(Clone)]
@@ -60,8 +64,14 @@ impl Program {
         })
     }
 
-    /// Runs one command to its end and returns what it printed.
+    /// Runs one command to its end and returns the object that it printed.
     pub(crate) fn say(&self, dir: &Path, arguments: &[&str]) -> Result<Value, Problem> {
+        let mut lines = self.say_lines(dir, arguments)?;
+        lines.pop().ok_or_else(|| format!("tortalk {}: says nothing", arguments.join(" ")))
+    }
+
+    /// Runs one command to its end and returns the lines that it printed.
+    pub(crate) fn say_lines(&self, dir: &Path, arguments: &[&str]) -> Result<Vec<Value>, Problem> {
         let mut command = self.command(dir);
         let output = command.arg("--json").args(arguments).output();
         let output = output.map_err(|error| format!("{}: {error}", self.path.display()))?;
@@ -69,7 +79,9 @@ impl Program {
             let stderr = String::from_utf8_lossy(&output.stderr);
             return Err(format!("tortalk {}: {}", arguments.join(" "), stderr.trim()));
         }
-        serde_json::from_slice(&output.stdout)
+        serde_json::Deserializer::from_slice(&output.stdout)
+            .into_iter()
+            .collect::<Result<_, _>>()
             .map_err(|error| format!("tortalk {}: no JSON: {error}", arguments.join(" ")))
     }
 
@@ -81,11 +93,15 @@ impl Program {
 
     /// Starts the profile's node and waits until it says that it is ready.
     pub(crate) fn run(&self, profile: &Profile) -> Result<Child, Problem> {
-        self.run_under(profile, &[])
+        self.run_under::<&str>(profile, &[])
     }
 
     /// The same behind another program, such as strace and its options.
-    pub(crate) fn run_under(&self, profile: &Profile, wrapper: &[&str]) -> Result<Child, Problem> {
+    pub(crate) fn run_under<W: AsRef<OsStr>>(
+        &self,
+        profile: &Profile,
+        wrapper: &[W],
+    ) -> Result<Child, Problem> {
         let mut command = match wrapper.split_first() {
             Some((program, options)) => {
                 let mut command = Command::new(program);
@@ -139,6 +155,26 @@ impl Child {
         Ok(id)
     }
 
+    /// Asks the same again and again until the answer fits; what `fits` makes of it.
+    pub(crate) fn ask_until<T>(
+        &mut self,
+        what: &str,
+        request: &Value,
+        fits: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T, Problem> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.request(request.clone())?;
+            if let Some(found) = fits(&answer) {
+                return Ok(found);
+            }
+            if Instant::now() > deadline {
+                return Err(format!("waited in vain for {what}; the last answer: {answer}"));
+            }
+            std::thread::sleep(ASK_AGAIN_AFTER);
+        }
+    }
+
     fn answer(&mut self, id: u64) -> Result<Value, Problem> {
         let answer = self.wait_for("the answer to a request", |line| line["id"] == id)?;
         match answer.get("ok") {
@@ -153,12 +189,22 @@ impl Child {
         what: &str,
         fits: impl Fn(&Value) -> bool,
     ) -> Result<Value, Problem> {
+        self.wait_within(PATIENCE, what, fits)
+    }
+
+    /// The same with a time of its own.
+    pub(crate) fn wait_within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<Value, Problem> {
         if let Some(at) = self.events.iter().position(&fits)
             && let Some(event) = self.events.remove(at)
         {
             return Ok(event);
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
@@ -217,6 +263,26 @@ pub(crate) fn befriend(
         wait_delivered(child, &queued["message_id"])?;
     }
     Ok(())
+}
+
+/// Gives each the other's card, as files would: they need not be linked.
+pub(crate) fn acquaint(
+    (a, a_name): (&mut Child, &str),
+    (b, b_name): (&mut Child, &str),
+) -> Result<(), Problem> {
+    let (card_a, card_b) = (own_card(a)?, own_card(b)?);
+    a.request(json!({"do": "import", "card": card_b, "name": b_name}))?;
+    b.request(json!({"do": "import", "card": card_a, "name": a_name}))?;
+    Ok(())
+}
+
+pub(crate) fn own_card(child: &mut Child) -> Result<Value, Problem> {
+    Ok(child.request(json!({"do": "own_card"}))?["card"].clone())
+}
+
+/// Waits until a node's card names its relay.
+pub(crate) fn registered(child: &mut Child) -> Result<(), Problem> {
+    child.wait_for("the relay", |line| line["event"] == "relay_up").map(|_| ())
 }
 
 pub(crate) fn wait_delivered(child: &mut Child, message_id: &Value) -> Result<(), Problem> {

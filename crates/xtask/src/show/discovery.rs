@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Problem> {
         let starts = options.starts.to_string();
         let path = program.path.display().to_string();
         let again = ["show", "discovery", "--by", "mdns", "--starts", &starts, "--binary", &path];
-        return namespace::run_again_inside(&again);
+        return namespace::run_again_inside(&again.map(str::to_owned), namespace::ONE_PAIR);
     }
     let settings = match options.by {
         By::Beacon => LOOPBACK,

@@ -7,30 +7,58 @@ use super::Problem;
 /// Set for the process that runs inside.
 const INSIDE: &str = "TORTALK_SHOW_INSIDE_NAMESPACE";
 
+/// One pair of joined interfaces, for two nodes in one namespace.
+pub(crate) const ONE_PAIR: &str = "ip link add lan0 type veth peer name lan1\n\
+    ip addr add 10.77.0.1/24 dev lan0\n\
+    ip link set lan0 up\n\
+    ip link set lan1 up\n";
+
 /// Whether this process runs in a namespace that [`run_again_inside`] made.
 pub(crate) fn is_ours() -> bool {
     std::env::var_os(INSIDE).is_some()
 }
 
-/// Runs this program again with `arguments`, in a new network namespace with one
-/// pair of joined interfaces; whether it succeeded.
-pub(crate) fn run_again_inside(arguments: &[&str]) -> Result<bool, Problem> {
+/// Runs this program again with `arguments`, in a new network namespace that
+/// `setup`, lines of shell, has furnished; whether it succeeded.
+///
+/// The namespace has no name. It is gone, with all that is in it, as soon as the
+/// last process in it has ended, whatever ended it.
+pub(crate) fn run_again_inside(arguments: &[String], setup: &str) -> Result<bool, Problem> {
     let this = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
-    let setup = "set -e\n\
-        ip link set lo up\n\
-        ip link add lan0 type veth peer name lan1\n\
-        ip addr add 10.77.0.1/24 dev lan0\n\
-        ip link set lan0 up\n\
-        ip link set lan1 up\n\
-        exec \"$@\"";
     // As root without, as a user with a user namespace around it.
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
     let flags = if is_root { "-n" } else { "-rn" };
+    check(flags)?;
+    let setup = format!("set -e\nip link set lo up\n{setup}exec \"$@\"");
     let mut command = Command::new("unshare");
-    command.args([flags, "sh", "-c", setup, "sh"]).arg(this).args(arguments);
+    command.args([flags, "sh", "-c", &setup, "sh"]).arg(this).args(arguments);
     command.env(INSIDE, "1").stdin(Stdio::null());
-    let status = command.status().map_err(|error| {
-        format!("unshare does not start ({error}): install util-linux and iproute2")
-    })?;
-    Ok(status.success())
+    let status = command.status().map_err(|error| format!("unshare does not start: {error}"))?;
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
+        // It has said itself why.
+        _ => Err("nothing was shown: see above".to_owned()),
+    }
+}
+
+/// Whether there can be namespaces here, and the program that furnishes them.
+fn check(flags: &str) -> Result<(), Problem> {
+    for (program, arguments, package) in
+        [("unshare", [flags, "true"], "util-linux"), ("ip", ["-Version", ""], "iproute2")]
+    {
+        let arguments = arguments.iter().filter(|argument| !argument.is_empty());
+        let output = Command::new(program)
+            .args(arguments)
+            .output()
+            .map_err(|error| format!("{program} does not start ({error}): install {package}"))?;
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr);
+            return Err(format!(
+                "no network namespaces here ({}): run as root, or allow user namespaces",
+                why.trim()
+            ));
+        }
+    }
+    Ok(())
 }
