@@ -30,11 +30,11 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<bool, Problem> {
     let program = options.build.program()?;
-    if options.by == By::Mdns && !namespace::is_ours() {
+    if options.by == By::Mdns {
         let starts = options.starts.to_string();
         let path = program.path.display().to_string();
         let again = ["show", "discovery", "--by", "mdns", "--starts", &starts, "--binary", &path];
-        return namespace::run_again_inside(&again.map(str::to_owned), namespace::ONE_PAIR);
+        namespace::enter(&again.map(str::to_owned), namespace::ONE_PAIR)?;
     }
     let settings = match options.by {
         By::Beacon => LOOPBACK,

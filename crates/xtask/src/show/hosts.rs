@@ -2,7 +2,7 @@
 //! by cables (veth pairs) to bridges.
 //!
 //! All of it is made inside one more namespace, in which this program runs itself
-//! again ([`enter`]). No host has a route to anything but what it is joined to.
+//! again ([`super::namespace::enter`]). No host has a route to anything but what it is joined to.
 //! Nothing has a name outside: when the processes have ended, nothing is left.
 
 use std::fmt::Debug;
@@ -12,20 +12,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::Problem;
 use super::child::PATIENCE;
-use super::{Problem, namespace};
 
 pub(crate) mod bytes;
 pub(crate) mod carried;
 mod holders;
-
-/// Runs this command again inside, unless it is; `Some` is what came of it there.
-pub(crate) fn enter(arguments: Vec<String>) -> Result<Option<bool>, Problem> {
-    if namespace::is_ours() {
-        return Ok(None);
-    }
-    namespace::run_again_inside(&arguments, "").map(Some)
-}
 
 /// Something like a switch, with the addresses 10.77.`number`.0/24.
 pub(crate) struct Bridge {

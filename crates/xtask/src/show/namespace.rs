@@ -13,17 +13,16 @@ pub(crate) const ONE_PAIR: &str = "ip link add lan0 type veth peer name lan1\n\
     ip link set lan0 up\n\
     ip link set lan1 up\n";
 
-/// Whether this process runs in a namespace that [`run_again_inside`] made.
-pub(crate) fn is_ours() -> bool {
-    std::env::var_os(INSIDE).is_some()
-}
-
-/// Runs this program again with `arguments`, in a new network namespace that
-/// `setup`, lines of shell, has furnished; whether it succeeded.
+/// Goes on only inside a new network namespace that `setup`, lines of shell, has
+/// furnished: outside, this process becomes `unshare` and then this program again,
+/// with `arguments`.
 ///
 /// The namespace has no name. It is gone, with all that is in it, as soon as the
 /// last process in it has ended, whatever ended it.
-pub(crate) fn run_again_inside(arguments: &[String], setup: &str) -> Result<bool, Problem> {
+pub(crate) fn enter(arguments: &[String], setup: &str) -> Result<(), Problem> {
+    if std::env::var_os(INSIDE).is_some() {
+        return Ok(());
+    }
     let this = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
     // As root without, as a user with a user namespace around it.
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
@@ -33,13 +32,19 @@ pub(crate) fn run_again_inside(arguments: &[String], setup: &str) -> Result<bool
     let mut command = Command::new("unshare");
     command.args([flags, "sh", "-c", &setup, "sh"]).arg(this).args(arguments);
     command.env(INSIDE, "1").stdin(Stdio::null());
-    let status = command.status().map_err(|error| format!("unshare does not start: {error}"))?;
-    match status.code() {
-        Some(0) => Ok(true),
-        Some(1) => Ok(false),
-        // It has said itself why.
-        _ => Err("nothing was shown: see above".to_owned()),
-    }
+    Err(become_it(&mut command))
+}
+
+/// Returns only when that fails.
+#[cfg(unix)]
+fn become_it(command: &mut Command) -> Problem {
+    use std::os::unix::process::CommandExt as _;
+    format!("unshare does not start: {}", command.exec())
+}
+
+#[cfg(not(unix))]
+fn become_it(_command: &mut Command) -> Problem {
+    "network namespaces are a thing of Linux".to_owned()
 }
 
 /// Whether there can be namespaces here, and the program that furnishes them.

@@ -73,20 +73,16 @@ impl Relay {
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(&mut self) -> Result<(), Problem> {
-        let mut command = match self.wrapper.split_first() {
-            Some((program, options)) => {
-                let mut command = Command::new(program);
-                command.args(options).arg(&self.program);
-                command
-            }
-            None => Command::new(&self.program),
-        };
+        // It reads no input whose end could tell it that this program is gone.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).args(&self.wrapper).arg(&self.program);
         let (ip, _) = self.listen.rsplit_once(':').ok_or("a relay listens on IP:PORT")?;
         command.arg("run").arg("--data").arg(&self.dir).args(["--listen", &self.listen]);
         command.args(["--metrics", &format!("{ip}:0")]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process =
-            command.spawn().map_err(|error| format!("the relay does not start: {error}"))?;
+        let mut process = command
+            .spawn()
+            .map_err(|error| format!("setpriv does not start ({error}): install util-linux"))?;
         let stdout = process.stdout.take().ok_or("the relay has no output")?;
         self.process = Some(process);
         let (sender, lines) = mpsc::channel();

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::super::child::{Child, Profile, Program, own_card, wait_delivered};
 use super::super::random::Random;
-use super::super::{Build, Problem, argument, scratch};
-use super::{Bridge, Host, Port, Traffic, enter, holders};
+use super::super::{Build, Problem, argument, namespace, scratch};
+use super::{Bridge, Host, Port, Traffic, holders};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -22,8 +22,9 @@ pub(crate) struct Options {
     /// Messages between linked people
     #[arg(long, default_value_t = 1000)]
     messages: usize,
-    /// Over how many seconds they are spread; as long idle traffic is measured
-    #[arg(long, default_value_t = 30)]
+    /// Over how many seconds they are spread; as long idle traffic is measured,
+    /// which comes in waves
+    #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Bytes of text in a message
     #[arg(long, default_value_t = 40)]
@@ -58,9 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Problem> {
     if let Some(how) = &program.sabotage {
         again.extend(["--sabotage".to_owned(), how.clone()]);
     }
-    if let Some(outcome) = enter(again)? {
-        return Ok(outcome);
-    }
+    namespace::enter(&again, "")?;
     let folder = scratch("bytes")?;
     let mut people = People::start(&program, folder.path(), options.nodes)?;
     people.meet()?;

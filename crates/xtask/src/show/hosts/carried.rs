@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::super::child::{Child, Profile, Program, registered, wait_delivered};
 use super::super::relay::{Relay, RelayBuild};
-use super::super::{Build, Problem, argument, scratch};
-use super::{Bridge, Host, carried, enter, unchanged};
+use super::super::{Build, Problem, argument, namespace, scratch};
+use super::{Bridge, Host, carried, unchanged};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Through {
@@ -57,9 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Problem> {
     if let Some(path) = &relay {
         again.extend(["--relay-binary".to_owned(), argument(path)]);
     }
-    if let Some(outcome) = enter(again)? {
-        return Ok(outcome);
-    }
+    namespace::enter(&again, "")?;
     let folder = scratch("carried")?;
     let stage = Stage::new(program, folder.path())?;
     match relay {
