@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Problem;
-use super::child::PATIENCE;
 
 pub(crate) mod bytes;
 pub(crate) mod carried;
@@ -154,17 +153,18 @@ impl Traffic {
     }
 }
 
-/// What is quiet for so long is at rest: nodes wait two seconds for an answer.
-const AT_REST_AFTER: Duration = Duration::from_millis(2500);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// Whatever is at rest at all is at rest by then.
+const REST_MAX: Duration = Duration::from_secs(180);
 
-/// Looks until what is seen fits and stays the same for a while.
+/// Looks until what is seen fits and has stayed the same for a while.
 fn unchanged<T: PartialEq + Debug>(
     what: &str,
+    at_rest_after: Duration,
     mut look: impl FnMut() -> Result<T, Problem>,
     fits: impl Fn(&T) -> bool,
 ) -> Result<T, Problem> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + REST_MAX;
     let (mut seen, mut since) = (look()?, Instant::now());
     loop {
         std::thread::sleep(LOOK_AGAIN_AFTER);
@@ -172,7 +172,7 @@ fn unchanged<T: PartialEq + Debug>(
         if now != seen {
             (seen, since) = (now, Instant::now());
         }
-        if fits(&seen) && since.elapsed() >= AT_REST_AFTER {
+        if fits(&seen) && since.elapsed() >= at_rest_after {
             return Ok(seen);
         }
         if Instant::now() > deadline {

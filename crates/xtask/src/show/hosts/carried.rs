@@ -4,7 +4,7 @@
 //! forwards no packets, and neither of the two has a route to the other's network.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -36,6 +36,8 @@ pub(crate) struct Options {
     relay: RelayBuild,
 }
 
+/// Nodes wait two seconds for an answer before they try another way.
+const AT_REST_AFTER: Duration = Duration::from_millis(2500);
 /// The relay's address, which is on neither network.
 const RELAY_IP: &str = "10.77.9.9";
 
@@ -161,7 +163,8 @@ impl<'a> Stage<'a> {
         self.say("bob's node starts");
         self.receive(&mut b, &mut sent)?;
         // Purged messages go, receipts come: those are what is left.
-        let left = unchanged("receipts at carol", || carried(&mut c), |&left| left >= 1)?;
+        let left =
+            unchanged("receipts at carol", AT_REST_AFTER, || carried(&mut c), |&left| left >= 1)?;
         self.say(&format!("carol carries {left}: bob's receipts"));
         seen.extend(b.drain());
         b.stop()?;
@@ -210,7 +213,9 @@ impl<'a> Stage<'a> {
         self.say("bob's node starts");
         self.receive(&mut b, &mut sent)?;
         let stored = || Ok(relay.counter("envelopes_stored_total")? - before);
-        let all = unchanged("receipts at the relay", stored, |&all| all > messages as u64)?;
+        let all = unchanged("receipts at the relay", AT_REST_AFTER, stored, |&all| {
+            all > messages as u64
+        })?;
         let receipts = all - messages as u64;
         self.say(&format!("the relay has stored {receipts} more envelopes: bob's receipts"));
         seen.extend(b.drain());

@@ -5,6 +5,7 @@
 //! two, the sum says which ones.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -17,6 +18,9 @@ use super::unchanged;
 /// Devices that hold one message, its origin included, before the first try by
 /// the clock.
 const HOLDERS_MAX: usize = 8;
+
+/// Who wants an envelope of one node wants it of another after ten seconds.
+const AT_REST_AFTER: Duration = Duration::from_secs(12);
 
 /// The lengths of one text in each bucket.
 const TEXTS: [usize; 9] = [40, 296, 800, 1_800, 3_800, 7_900, 16_100, 32_500, 65_000];
@@ -48,7 +52,8 @@ pub(super) fn show(
             let text = text(written + number, *len);
             people.nodes[from].request(json!({"do": "send", "to": to, "text": text}))?;
         }
-        let after = unchanged("copies to be made", || look(&mut people.nodes), |_| true)?;
+        let after =
+            unchanged("copies to be made", AT_REST_AFTER, || look(&mut people.nodes), |_| true)?;
         let mut holders = vec![1; batch]; // the origin
         for (before, after) in before.iter().zip(&after) {
             for bucket in after.since(*before)?.buckets()? {
