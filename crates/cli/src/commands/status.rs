@@ -49,6 +49,7 @@ pub(crate) async fn status(context: &Context) -> Result<(), Failure> {
         ("visible to", visible.to_owned()),
         ("contacts", status.contacts.to_string()),
         ("unread", status.unread.to_string()),
+        ("carries", format!("{} envelopes for others", status.carried.envelopes)),
     ];
     if running {
         let (contacts, strangers) = (status.contacts_linked, status.strangers_linked);

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use answers::{
-    Address, ContactLine, Dialled, EvidenceLine, MessageLine, NearbyLine, OwnCard, Queued,
-    RelayLine, RelayState, RequestedLine, Response, SafetyNumber, Status,
+    Address, CarriedLine, ContactLine, Dialled, EvidenceLine, MessageLine, NearbyLine, OwnCard,
+    Queued, RelayLine, RelayState, RequestedLine, Response, SafetyNumber, Status,
 };
 
 /// Something that a user or a program asks of a node.

@@ -11,8 +11,8 @@ use super::failure::{is_beyond_use, store_failed};
 use super::requests::{PlanError, message_id, visible};
 use super::{Engine, Machine};
 use crate::control::protocol::{
-    Address, ErrorKind, MessageLine, NearbyLine, OwnCard, Request, RequestError, Response,
-    SafetyNumber, Status,
+    Address, CarriedLine, ErrorKind, MessageLine, NearbyLine, OwnCard, Request, RequestError,
+    Response, SafetyNumber, Status,
 };
 use crate::handle::unix_now;
 
@@ -104,6 +104,11 @@ impl Engine {
         let accepted = |contact: &&tortalk_mesh::Contact| contact.standing == Standing::Accepted;
         let contacts = self.contacts()?.iter().filter(accepted).count();
         let unread = self.store.unread()?.into_iter().map(|(_, count)| count).sum();
+        let mut carried = CarriedLine::default();
+        for of_giver in self.store.carried()? {
+            carried.envelopes += of_giver.envelopes;
+            carried.bytes += of_giver.bytes;
+        }
         let about = &self.around.about;
         Ok(Response::Status(Box::new(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -120,6 +125,7 @@ impl Engine {
             contacts_linked,
             strangers_linked: nearby.len() - contacts_linked,
             unread,
+            carried,
             store_failed: self.trouble.as_ref().map(|trouble| trouble.line.clone()),
             relays: self.own_relays(),
         })))

@@ -87,6 +87,9 @@ pub struct Status {
     pub strangers_linked: usize,
     /// Messages that the user has not seen.
     pub unread: u64,
+    /// What this node holds for others.
+    #[serde(default)]
+    pub carried: CarriedLine,
     /// What is wrong with the store, and what to do; absent while all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_failed: Option<String>,
@@ -124,6 +127,15 @@ pub enum RelayState {
     /// Something that this version has no word for.
     #[serde(other)]
     Other,
+}
+
+/// Envelopes that a node holds for others and cannot open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedLine {
+    /// How many.
+    pub envelopes: u64,
+    /// Their bytes together.
+    pub bytes: u64,
 }
 
 /// The own address.

@@ -22,9 +22,8 @@ pub(crate) struct Options {
     /// Messages between linked people
     #[arg(long, default_value_t = 1000)]
     messages: usize,
-    /// Over how many seconds they are spread; as long idle traffic is measured,
-    /// which comes in waves
-    #[arg(long, default_value_t = 60)]
+    /// Over how many seconds they are spread; as long idle traffic is measured
+    #[arg(long, default_value_t = 30)]
     seconds: u64,
     /// Bytes of text in a message
     #[arg(long, default_value_t = 40)]
@@ -38,6 +37,9 @@ pub(crate) struct Options {
     #[command(flatten)]
     build: Build,
 }
+
+/// What mDNS sends comes in waves of minutes, and says nothing about messages.
+const SETTINGS: &str = "[network]\nmdns = false\n";
 
 /// Wire bytes for one delivered message against its envelope and its receipt's.
 const RATIO_MAX: f64 = 1.5;
@@ -92,7 +94,7 @@ impl People {
         let profiles = (0..count)
             .map(|number| {
                 let name = name(number.into());
-                program.init(&dir.join(&name), &name, "")
+                program.init(&dir.join(&name), &name, SETTINGS)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let nodes = hosts
@@ -175,6 +177,7 @@ impl People {
         );
         let verdict = if ratio <= RATIO_MAX { "within" } else { "OVER" };
         println!("wire bytes / (message + receipt): {ratio:.2}   limit {RATIO_MAX}   {verdict}");
+        println!("{:<33} {:.2}   with all idle traffic", "", all / count / both);
         Ok(ratio <= RATIO_MAX)
     }
 
