@@ -280,9 +280,35 @@ pub(crate) fn own_card(child: &mut Child) -> Result<Value, Problem> {
     Ok(child.request(json!({"do": "own_card"}))?["card"].clone())
 }
 
-/// Waits until a node's card names its relay.
-pub(crate) fn registered(child: &mut Child) -> Result<(), Problem> {
-    child.wait_for("the relay", |line| line["event"] == "relay_up").map(|_| ())
+/// Waits until a node's card names the relay on this host: the node is registered
+/// there.
+pub(crate) fn registered(child: &mut Child, host: &str) -> Result<(), Problem> {
+    child.ask_until("a card that names the relay", &json!({"do": "own_card"}), |answer| {
+        let card = from_base64(answer["card"].as_str()?)?;
+        card.windows(host.len()).any(|part| part == host.as_bytes()).then_some(())
+    })
+}
+
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (mut held, mut bits) = (0_u32, 0);
+    for byte in text.bytes().take_while(|byte| *byte != b'=') {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        held = held << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((held >> bits & 0xff) as u8);
+        }
+    }
+    Some(bytes)
 }
 
 pub(crate) fn wait_delivered(child: &mut Child, message_id: &Value) -> Result<(), Problem> {
@@ -297,3 +323,15 @@ pub(crate) fn wait_delivered(child: &mut Child, message_id: &Value) -> Result<()
 /// Settings that keep a node on loopback, with beacons as the only discovery.
 pub(crate) const LOOPBACK: &str =
     "[network]\ninterfaces = [\"lo\"]\nbeacons = true\nmdns = false\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read() {
+        assert_eq!(from_base64("MTI3LjAuMC4x"), Some(b"127.0.0.1".to_vec()));
+        assert_eq!(from_base64("+/8="), Some(vec![0xfb, 0xff]));
+        assert_eq!(from_base64("+ 8="), None);
+    }
+}

@@ -55,7 +55,7 @@ enum Way {
 }
 
 /// A broken program is stopped when so many rounds were counted and it has failed.
-const BROKEN_ROUNDS: usize = 50;
+const BROKEN_ROUNDS: usize = 10;
 
 pub(crate) fn run(options: &Options) -> Result<bool, Problem> {
     let program = options.build.program()?;

@@ -68,7 +68,10 @@ impl Relay {
 
     /// What stands in the settings of a node whose relay this is.
     pub(crate) fn settings(&self) -> String {
-        format!("[[relays]]\nurl = \"http://{}\"\nkey = \"{}\"\n", self.listen, self.key)
+        format!(
+            "[[relays]]\nurl = \"http://{}\"\nkey = \"{}\"\ninsecure = true\n",
+            self.listen, self.key
+        )
     }
 
     /// Starts it and waits until it listens.

@@ -126,7 +126,7 @@ impl Talk {
         let (a, b) = (self.sender.node()?, self.recipient.node()?);
         if self.relay.is_some() {
             for node in [&mut *a, &mut *b] {
-                registered(node)?;
+                registered(node, "127.0.0.1")?;
             }
         }
         acquaint((&mut *a, "other"), (&mut *b, "other"))?;
