@@ -118,6 +118,12 @@ pub trait Read {
     /// When the store cannot be read.
     fn holds(&self, id: &EnvelopeId) -> Result<bool, Self::Error>;
 
+    /// Whether a relay has stored an envelope that is held.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn is_left_at_relay(&self, id: &EnvelopeId) -> Result<bool, Self::Error>;
+
     /// Held envelopes of which copies may still be made, except those that this
     /// peer has stored, gave us, or is the recipient of; in the order in which
     /// they came, at most `limit`, after `after`.

@@ -63,6 +63,8 @@ pub enum Write {
         /// What.
         envelope_id: EnvelopeId,
     },
+    /// A relay of its recipient has said that it stored this envelope.
+    LeftAtRelay(EnvelopeId),
     /// Forget what this peer has stored: its store is another one now.
     ForgetHandedOver {
         /// Who.

@@ -133,6 +133,9 @@ pub(crate) struct Engine {
     last_request: u64,
     machine: Machine,
     trouble: Option<Trouble>,
+    /// The text that was written last, for a node that is to give it away.
+    #[cfg(feature = "sabotage")]
+    last_text: String,
     /// Discovery has said that an address is usable.
     addresses_up: bool,
     key_looks: KeyLooks,
@@ -202,6 +205,8 @@ impl Engine {
             last_request: 0,
             machine: Machine::Fresh,
             trouble: None,
+            #[cfg(feature = "sabotage")]
+            last_text: String::new(),
             addresses_up: false,
             key_looks,
             rested: Instant::now(),
@@ -366,6 +371,12 @@ impl Engine {
     fn absorb(&mut self, batch: &mut Batch, mut ready: Ready) -> Result<(), StoreError> {
         let mut writes = core::mem::take(&mut ready.writes);
         writes.retain(|write| !self.around.sabotage.drops(write));
+        #[cfg(feature = "sabotage")]
+        for write in &writes {
+            if let Write::PutOutgoing(message) = write {
+                self.last_text.clone_from(&message.text);
+            }
+        }
         batch.ready.merge(ready);
         if writes.is_empty() {
             return Ok(());

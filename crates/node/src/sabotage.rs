@@ -3,6 +3,9 @@
 //! Without the feature `sabotage` there is nothing to choose and every question
 //! here is answered with a constant `false`.
 
+#[cfg(feature = "sabotage")]
+use tortalk_model::{Envelope, EnvelopeHeader};
+
 /// What is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -19,6 +22,12 @@ pub enum Sabotage {
     /// Messages are never written.
     #[cfg(feature = "sabotage")]
     NoStore,
+    /// What is to be carried is acknowledged and not written.
+    #[cfg(feature = "sabotage")]
+    NoCarry,
+    /// What is left at relays has the last text in clear beside it.
+    #[cfg(feature = "sabotage")]
+    PlaintextAtRelay,
 }
 
 #[cfg(feature = "sabotage")]
@@ -36,7 +45,23 @@ impl Sabotage {
 
     pub(crate) fn drops(self, write: &tortalk_mesh::Write) -> bool {
         use tortalk_mesh::Write;
-        self == Self::NoStore && matches!(write, Write::PutIncoming(_) | Write::PutOutgoing(_))
+        match write {
+            Write::PutIncoming(_) | Write::PutOutgoing(_) => self == Self::NoStore,
+            Write::PutEnvelope(held) => {
+                self == Self::NoCarry && held.purpose == tortalk_mesh::Purpose::Carried
+            }
+            _ => false,
+        }
+    }
+
+    /// What is left at a relay beside an envelope: the text in clear, in something
+    /// that looks like an envelope of a later version.
+    pub(crate) fn beside(self, envelope: &Envelope, text: &str) -> Option<Envelope> {
+        if self != Self::PlaintextAtRelay || text.is_empty() {
+            return None;
+        }
+        let header = EnvelopeHeader { suite: u16::MAX, ..envelope.header().clone() };
+        Envelope::build(&header, text.as_bytes()).ok()
     }
 }
 

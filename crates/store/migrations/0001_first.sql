@@ -92,6 +92,7 @@ CREATE TABLE envelope (
     carried     INTEGER NOT NULL CHECK (carried IN (0, 1)),  -- 1: for others, within quotas
     pending     INTEGER NOT NULL CHECK (pending IN (0, 1)),  -- 0: `handed` to its recipient
     spreads     INTEGER NOT NULL CHECK (spreads IN (0, 1)),  -- 1: more copies may be made
+    at_relay    INTEGER NOT NULL DEFAULT 0 CHECK (at_relay IN (0, 1)),  -- 1: a relay has it
     size        INTEGER NOT NULL,  -- quotas are sums of it; `sealed` is little longer
     mailbox     BLOB NOT NULL,  -- keyed hash: found for who proves it, not shown
     purge       BLOB NOT NULL,  -- keyed hash of purge_hash: found by its key, not shown

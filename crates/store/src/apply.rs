@@ -49,6 +49,7 @@ impl Store {
             Write::SetTtl { envelope_id, ttl } => self.set_ttl(envelope_id, *ttl),
             Write::DropEnvelope(id) => self.drop_envelope(id),
             Write::HandedOver { peer, envelope_id } => self.handed_over(peer, envelope_id),
+            Write::LeftAtRelay(id) => self.left_at_relay(id),
             Write::ForgetHandedOver { peer } => self.forget_handed_over(peer),
             Write::HandOverAgain { peer, envelope_id } => self.hand_over_again(peer, envelope_id),
             Write::AddEvidence { message_id, evidence } => self.add_evidence(message_id, evidence),
@@ -391,6 +392,12 @@ impl Store {
             "UPDATE envelope SET pending = 0 WHERE id = ?1 AND person = ?2",
             (envelope, peer),
         )?;
+        Ok(())
+    }
+
+    fn left_at_relay(&self, id: &EnvelopeId) -> Result<(), StoreError> {
+        let left = "UPDATE envelope SET at_relay = 1 WHERE envelope_id = ?1";
+        self.db.execute(left, [id.as_bytes()])?;
         Ok(())
     }
 

@@ -41,6 +41,9 @@ const CARRIED_FOR: &str = "SELECT envelope_id FROM envelope
     ORDER BY id LIMIT ?4";
 const CARRIED: &str = "SELECT person, count(*), sum(size) FROM envelope
     WHERE carried = 1 GROUP BY person";
+const WAITING_HERE: &str = "SELECT count(*) FROM envelope
+    WHERE carried = 0 AND at_relay = 0
+        AND NOT EXISTS (SELECT 1 FROM handed WHERE envelope = envelope.id)";
 const PURGED_BY: &str = "SELECT envelope_id FROM envelope WHERE purge = ?1 ORDER BY id";
 const HANDED_TO: &str = "SELECT handed.peer FROM handed
     JOIN envelope ON envelope.id = handed.envelope
@@ -50,6 +53,18 @@ const OWED: &str = "SELECT seen.envelope_id, seen.sealed FROM owed
     WHERE owed.peer = ?1 AND seen.sealed IS NOT NULL ORDER BY owed.envelope_id LIMIT ?2";
 /// Nobody has this number.
 const NOBODY: i64 = 0;
+
+impl Store {
+    /// How many envelopes of ours are nowhere but here: no peer and no relay has
+    /// said that it stored them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn waiting(&self) -> Result<u64, StoreError> {
+        let count = self.db.row(WAITING_HERE, [], |row| row.get::<_, i64>(0))?;
+        Ok(count.unwrap_or(0).cast_unsigned())
+    }
+}
 
 impl Read for Store {
     type Error = StoreError;
@@ -158,6 +173,15 @@ impl Read for Store {
 
     fn holds(&self, id: &EnvelopeId) -> Result<bool, StoreError> {
         Ok(self.db.envelope_row(id)?.is_some())
+    }
+
+    fn is_left_at_relay(&self, id: &EnvelopeId) -> Result<bool, StoreError> {
+        let found = self.db.row(
+            "SELECT 1 FROM envelope WHERE envelope_id = ?1 AND at_relay = 1",
+            [id.as_bytes()],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
     }
 
     /// As [`Read::pending_for`] about `after`.

@@ -9,10 +9,10 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout_at;
 use tortalk_node::control::client::Client;
 use tortalk_node::control::event::{EventLine, NodeEvent};
-use tortalk_node::control::protocol::{MessageLine, Request, Response};
+use tortalk_node::control::protocol::{ContactLine, MessageLine, Request, Response};
 
 /// Nothing of the demo takes longer, unless it never happens.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Settings under which not a byte leaves this computer.
 const SETTINGS: &str = "[network]\ninterfaces = [\"lo\"]\nmdns = false\n";
@@ -21,7 +21,10 @@ const SETTINGS: &str = "[network]\ninterfaces = [\"lo\"]\nmdns = false\n";
 pub(crate) type Problem = String;
 
 pub(crate) struct Actor {
+    /// What the others call them.
     pub(crate) name: &'static str,
+    /// What their own card says: long enough not to be anywhere by chance.
+    pub(crate) full_name: String,
     dir: PathBuf,
     sabotage: Option<String>,
     running: Option<Running>,
@@ -43,8 +46,9 @@ impl Actor {
         sabotage: Option<&str>,
     ) -> Result<Self, Problem> {
         let dir = folder.join(name);
+        let full_name = format!("{name} from the demo, process {}", std::process::id());
         let mut init = program()?;
-        let status = init.arg("--profile").arg(&dir).args(["init", "--name", name]);
+        let status = init.arg("--profile").arg(&dir).args(["init", "--name", &full_name]);
         let status = status.stdout(Stdio::null()).status().await;
         if !status.is_ok_and(|status| status.success()) {
             return Err(format!("{name}'s profile could not be made"));
@@ -52,7 +56,15 @@ impl Actor {
         std::fs::write(dir.join("settings.toml"), SETTINGS)
             .map_err(|error| format!("{name}'s settings could not be written: {error}"))?;
         let sabotage = sabotage.map(str::to_owned);
-        Ok(Self { name, dir, sabotage, running: None, shown: Vec::new() })
+        Ok(Self { name, full_name, dir, sabotage, running: None, shown: Vec::new() })
+    }
+
+    /// Appends to the settings of a node that does not run.
+    pub(crate) fn add_settings(&self, lines: &str) -> Result<(), Problem> {
+        let path = self.dir.join("settings.toml");
+        let problem = |error| format!("{}'s settings: {error}", self.name);
+        let settings = std::fs::read_to_string(&path).map_err(problem)?;
+        std::fs::write(&path, settings + lines).map_err(problem)
     }
 
     /// Starts the node and connects to it; how long that took.
@@ -136,6 +148,120 @@ impl Actor {
                 return Ok(line.event);
             }
         }
+    }
+
+    /// Waits until every one of these messages is in a state. A later question
+    /// finds what was told before, so nothing is missed by coming late.
+    pub(crate) async fn wait_for_states(
+        &mut self,
+        ids: &[String],
+        wanted: &str,
+    ) -> Result<(), Problem> {
+        let what = format!("{} messages to be {wanted}", ids.len());
+        let mut waiting: Vec<&String> = ids.iter().collect();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Some(id) = waiting.last() else { return Ok(()) };
+            let request = Request::Message { id: (*id).clone() };
+            let Response::Message { message } = self.request(request).await? else {
+                return Err(format!("{}: no details of a message", self.name));
+            };
+            if message.state.as_deref() == Some(wanted) {
+                waiting.pop();
+                continue;
+            }
+            self.pause(deadline, &what).await?;
+        }
+    }
+
+    /// Waits until these texts were shown as received.
+    pub(crate) async fn wait_for_texts<'t>(
+        &mut self,
+        texts: impl IntoIterator<Item = &'t str>,
+    ) -> Result<(), Problem> {
+        for text in texts {
+            self.catch_up();
+            if !self.shown.iter().any(|shown| shown == text) {
+                let fits = |event: &NodeEvent| super::stage::shows(event, text);
+                self.wait_for(&format!("“{text}”"), fits).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until so many messages that fit are in the store.
+    pub(crate) async fn wait_for_stored(
+        &mut self,
+        from: &str,
+        count: usize,
+        fits: impl Fn(&str) -> bool,
+    ) -> Result<(), Problem> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let there = self.history(from).await?;
+            let texts = there.iter().filter_map(|message| message.text.as_deref());
+            if texts.filter(|text| fits(text)).count() >= count {
+                return Ok(());
+            }
+            self.pause(deadline, &format!("{count} messages of {from}")).await?;
+        }
+    }
+
+    /// Waits until this contact's card is here, so that they can be written to.
+    pub(crate) async fn wait_for_card_of(&mut self, who: &str) -> Result<(), Problem> {
+        self.wait_for_contact(who, "a card", |contact| contact.has_card).await
+    }
+
+    /// Waits until this contact's card names so many relays.
+    pub(crate) async fn wait_for_relays_of(
+        &mut self,
+        who: &str,
+        relays: usize,
+    ) -> Result<(), Problem> {
+        self.wait_for_contact(who, "a card with a relay", |contact| contact.relays >= relays).await
+    }
+
+    async fn wait_for_contact(
+        &mut self,
+        who: &str,
+        what: &str,
+        fits: impl Fn(&ContactLine) -> bool,
+    ) -> Result<(), Problem> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let request = Request::Contact { who: who.to_owned() };
+            let Response::Contact { contact } = self.request(request).await? else {
+                return Err(format!("{}: no contact {who}", self.name));
+            };
+            if fits(&contact) {
+                return Ok(());
+            }
+            self.pause(deadline, &format!("{what} of {who}")).await?;
+        }
+    }
+
+    /// Waits until everything of theirs is somewhere else too.
+    pub(crate) async fn wait_until_nothing_waits(&mut self) -> Result<(), Problem> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Response::Status(status) = self.request(Request::Status).await? else {
+                return Err(format!("{}: no status", self.name));
+            };
+            if status.waiting == 0 {
+                return Ok(());
+            }
+            let what = format!("{} envelopes to go out", status.waiting);
+            self.pause(deadline, &what).await?;
+        }
+    }
+
+    /// A moment between two looks, until there have been enough.
+    async fn pause(&self, deadline: Instant, what: &str) -> Result<(), Problem> {
+        if Instant::now() > deadline {
+            return Err(format!("{} waited in vain for {what}", self.name));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(())
     }
 
     pub(crate) async fn wait_for_state(&mut self, id: &str, wanted: &str) -> Result<(), Problem> {

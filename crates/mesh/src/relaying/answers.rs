@@ -47,6 +47,7 @@ impl Mesh {
             let left = self.relays.up(&relay).and_then(|known| known.answered(id));
             let Some(left) = left else { continue };
             self.relays.leaving.stored(&left.of, &relay);
+            step.ready.writes.push(Write::LeftAtRelay(left.of));
             if let Purpose::Message(message_id) = left.purpose
                 && let Some(mut message) = step.store.outgoing(&message_id)?
             {

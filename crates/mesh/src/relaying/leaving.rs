@@ -14,7 +14,7 @@ use crate::contacts::Known;
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::relay::RelayAction;
-use crate::write::{Evidence, HeldEnvelope, Purpose, Write};
+use crate::write::{HeldEnvelope, Purpose, Write};
 
 /// Ids of held envelopes that are read at once.
 const PAGE: usize = 128;
@@ -287,7 +287,8 @@ impl Mesh {
                     continue;
                 }
                 let Some(held) = step.store.envelope(id)? else { continue };
-                if !is_at_relay(step, &held)? {
+                // A relay has stored it: it waits there for its next try.
+                if !step.store.is_left_at_relay(id)? {
                     self.leave(step, &held, Turns::InOrder);
                 }
             }
@@ -384,13 +385,4 @@ fn find_held<R: Read>(
         _ => None,
     });
     Ok(made)
-}
-
-/// Whether a relay has stored it, so that it waits there for its next try.
-fn is_at_relay<R: Read>(step: &Step<'_, R>, held: &HeldEnvelope) -> Result<bool, R::Error> {
-    let Purpose::Message(message_id) = held.purpose else { return Ok(false) };
-    let message = step.store.outgoing(&message_id)?;
-    Ok(message.is_some_and(|message| {
-        message.evidence.iter().any(|evidence| matches!(evidence, Evidence::AtRelay { .. }))
-    }))
 }

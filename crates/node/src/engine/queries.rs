@@ -126,6 +126,7 @@ impl Engine {
             strangers_linked: nearby.len() - contacts_linked,
             unread,
             carried,
+            waiting: self.store.waiting()?,
             store_failed: self.trouble.as_ref().map(|trouble| trouble.line.clone()),
             relays: self.own_relays(),
         })))

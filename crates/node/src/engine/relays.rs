@@ -28,6 +28,13 @@ impl Engine {
     pub(super) fn apply_relays(&mut self, actions: Vec<RelayAction>) {
         let Some(relays) = &mut self.around.relays else { return };
         for action in actions {
+            #[cfg(feature = "sabotage")]
+            if let RelayAction::Deposit { relay, envelope, .. } = &action
+                && let Some(envelope) = self.around.sabotage.beside(envelope, &self.last_text)
+            {
+                let (relay, stamp) = (*relay, Vec::new());
+                relays.apply(RelayAction::Deposit { relay, envelope, stamp });
+            }
             relays.apply(action);
         }
     }

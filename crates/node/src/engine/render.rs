@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tortalk_keys::card::Card;
 use tortalk_mesh::{
     Contact, ContactRequest, DeliveryState, Event, Evidence, IncomingMessage, RequestSource,
     Standing,
@@ -110,6 +111,11 @@ struct AroundContacts {
     linked: BTreeSet<IdentityKey>,
 }
 
+fn relays_named(contact: &Contact) -> usize {
+    let card = contact.card.as_deref().and_then(|bytes| Card::parse(bytes).ok());
+    card.as_ref().and_then(Card::contact).map_or(0, |part| part.relays.len())
+}
+
 fn line_of(contact: &Contact, around: &AroundContacts) -> ContactLine {
     ContactLine {
         identity: contact.identity.to_string(),
@@ -121,6 +127,7 @@ fn line_of(contact: &Contact, around: &AroundContacts) -> ContactLine {
         .to_owned(),
         verified: contact.verified,
         has_card: contact.card.is_some(),
+        relays: relays_named(contact),
         linked: around.linked.contains(&contact.identity),
         unread: around.unread.get(&contact.identity).copied().unwrap_or(0),
         missing: contact

@@ -23,6 +23,7 @@ pub(crate) struct Oracle {
     messages: Vec<Message>,
     envelopes: Vec<HeldEnvelope>,
     handed: BTreeSet<(IdentityKey, EnvelopeId)>,
+    left: BTreeSet<EnvelopeId>,
     seen: BTreeMap<EnvelopeId, (UnixMillis, Option<PurgeKey>)>,
     own_relays: Vec<RegisteredMailbox>,
     unopened: Vec<(Envelope, UnixMillis)>,
@@ -85,6 +86,11 @@ impl Oracle {
             Write::HandedOver { peer, envelope_id } => {
                 if self.envelopes.iter().any(|held| held.envelope.id() == *envelope_id) {
                     self.handed.insert((*peer, *envelope_id));
+                }
+            }
+            Write::LeftAtRelay(id) => {
+                if self.envelopes.iter().any(|held| held.envelope.id() == *id) {
+                    self.left.insert(*id);
                 }
             }
             Write::ForgetHandedOver { peer } => self.handed.retain(|(who, _)| who != peer),
@@ -189,10 +195,19 @@ impl Oracle {
         }
     }
 
+    fn waiting(&self) -> u64 {
+        let somewhere = |id: &EnvelopeId| {
+            self.left.contains(id) || self.handed.iter().any(|(_, handed)| handed == id)
+        };
+        let ours = self.envelopes.iter().filter(|held| held.purpose != Purpose::Carried);
+        ours.filter(|held| !somewhere(&held.envelope.id())).count() as u64
+    }
+
     fn drop_envelopes(&mut self, gone: impl Fn(&HeldEnvelope) -> bool) {
         self.envelopes.retain(|held| !gone(held));
         let held: Vec<_> = self.envelopes.iter().map(|held| held.envelope.id()).collect();
         self.handed.retain(|(_, id)| held.contains(id));
+        self.left.retain(|id| held.contains(id));
     }
 
     fn due(&self, now: UnixMillis, limit: usize) -> Vec<MessageId> {
@@ -263,6 +278,7 @@ impl Oracle {
         assert_eq!(store.requests().expect("requests"), self.requests);
         assert_eq!(store.own_cards().expect("cards"), self.own_cards);
         assert_eq!(store.own_relays().expect("relays"), self.own_relays);
+        assert_eq!(store.waiting().expect("a count"), self.waiting());
         let unopened: Vec<_> = self.unopened.iter().map(|(envelope, _)| envelope.id()).collect();
         assert_eq!(store.unopened().expect("unopened"), unopened);
         let mut known = self.clone();

@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn envelope_step() -> impl Strategy<Value = Step> {
-    let write = (0..13, 0..2u8, 0..3u8, time()).prop_map(|(kind, n, e, time)| {
+    let write = (0..14, 0..2u8, 0..3u8, time()).prop_map(|(kind, n, e, time)| {
         let (peer, envelope_id) = (person(n), envelope(e).id());
         match kind {
             0 | 1 => Write::PutEnvelope(Box::new(held(e, n, Purpose::Receipt))),
@@ -71,6 +71,7 @@ fn envelope_step() -> impl Strategy<Value = Step> {
             }
             10 | 11 => Write::OwePurge { peer, envelope_id },
             12 => Write::PurgeTold { peer, envelope_id },
+            13 => Write::LeftAtRelay(envelope_id),
             7 | 8 => Write::PutEnvelope(Box::new(carried(e, n))),
             9 => Write::SetTtl { envelope_id, ttl: u8::try_from(time.0 % 3).unwrap_or(0) },
             _ if time.0 % 3 == 0 => Write::DropEnvelope(envelope_id),
@@ -134,6 +135,7 @@ fn write() -> impl Strategy<Value = Write> {
         1 => (id(), envelope_id())
             .prop_map(|(message_id, envelope_id)| Write::SealedIn { message_id, envelope_id }),
         1 => envelope_id().prop_map(Write::DropEnvelope),
+        1 => envelope_id().prop_map(Write::LeftAtRelay),
         2 => (0..PEOPLE, envelope_id())
             .prop_map(|(n, envelope_id)| Write::HandedOver { peer: person(n), envelope_id }),
         1 => (0..PEOPLE).prop_map(|n| Write::ForgetHandedOver { peer: person(n) }),

@@ -90,6 +90,10 @@ pub struct Status {
     /// What this node holds for others.
     #[serde(default)]
     pub carried: CarriedLine,
+    /// Envelopes of ours, messages and receipts, that are nowhere but here yet: no
+    /// peer and no relay has stored them.
+    #[serde(default)]
+    pub waiting: u64,
     /// What is wrong with the store, and what to do; absent while all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_failed: Option<String>,
@@ -198,6 +202,9 @@ pub struct ContactLine {
     pub verified: bool,
     /// Whether their contact card is here: they have accepted us too.
     pub has_card: bool,
+    /// Relays that their card names.
+    #[serde(default)]
+    pub relays: usize,
     /// Whether they are linked now.
     pub linked: bool,
     /// Messages of theirs that the user has not seen.
