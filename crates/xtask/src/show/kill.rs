@@ -54,6 +54,8 @@ enum Way {
     Relay,
 }
 
+/// A round that takes longer than this has waited for something: it is shown.
+const SLOW: Duration = Duration::from_secs(5);
 /// A broken program is stopped when so many rounds were counted and it has failed.
 const BROKEN_ROUNDS: usize = 10;
 
@@ -110,9 +112,22 @@ fn work(
         std::thread::sleep(Duration::from_micros(random.next() % longest));
         talk.kill(victim)?;
         let steps = texts.iter().filter_map(|text| talk.step(text));
-        tally.note(victim, steps.min().unwrap_or(Step::Asked));
+        let least = steps.min().unwrap_or(Step::Asked);
+        tally.note(victim, least);
         talk.restart(victim)?;
-        tally.round.add(talk.settle(&texts)?);
+        let settling = Instant::now();
+        let round = talk.settle(&texts)?;
+        tally.settled(settling.elapsed());
+        if round.has_fault() || settling.elapsed() > SLOW {
+            let Round { lost, doubled, unconfirmed } = round;
+            let seconds = settling.elapsed().as_secs_f64();
+            let (who, least) = (victim.words(), least.words());
+            println!(
+                "round {number}, {who} killed, least: {least}: settled after {seconds:.1} s, \
+                 {lost} lost, {doubled} doubled, {unconfirmed} never confirmed"
+            );
+        }
+        tally.round.add(round);
         if broken && tally.round.has_fault() && tally.counted >= BROKEN_ROUNDS.min(rounds) {
             break; // It was shown.
         }
@@ -130,9 +145,17 @@ struct Tally {
     idle: usize,
     messages: usize,
     round: Round,
+    slow: usize,
+    slowest: Duration,
 }
 
 impl Tally {
+    /// Notes how long it took until all was delivered after a kill.
+    fn settled(&mut self, took: Duration) {
+        self.slow += usize::from(took > SLOW);
+        self.slowest = self.slowest.max(took);
+    }
+
     /// Counts a round by how far its least advanced message had come.
     fn note(&mut self, victim: Victim, least: Step) {
         if least < Step::Delivered {
@@ -151,6 +174,8 @@ impl Tally {
         self.idle += other.idle;
         self.messages += other.messages;
         self.round.add(other.round);
+        self.slow += other.slow;
+        self.slowest = self.slowest.max(other.slowest);
     }
 
     fn print(&self, took: Duration) {
@@ -160,6 +185,12 @@ impl Tally {
         }
         let seconds = took.as_secs();
         println!("{} rounds counted, {} all confirmed, {seconds} s", self.counted, self.idle);
+        println!(
+            "all delivered after {:.1} s at most; later than {} s: {} rounds",
+            self.slowest.as_secs_f64(),
+            SLOW.as_secs(),
+            self.slow
+        );
         let Round { lost, doubled, unconfirmed } = self.round;
         println!(
             "{lost} lost, {doubled} doubled, {unconfirmed} never confirmed of {} messages",

@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use super::super::Problem;
 use super::super::child::{
-    Child, LOOPBACK, PATIENCE, Profile, Program, acquaint, befriend, registered, wait_delivered,
+    Child, LOOPBACK, Profile, Program, acquaint, befriend, registered, wait_delivered,
 };
 use super::super::relay::Relay;
 use super::super::table::percentile;
 use super::Way;
 
+/// The longest wait before another try of a relay or a carrier is a minute.
+const SETTLED_WITHIN: Duration = Duration::from_secs(100);
 /// Messages of a broken program are waited for no longer than this.
 const PATIENCE_WITH_BROKEN: Duration = Duration::from_secs(5);
 /// Rounds that tell how long one takes when nothing is killed.
@@ -281,7 +283,7 @@ impl Talk {
     /// delivered, and compares both histories.
     pub(super) fn settle(&mut self, texts: &[String]) -> Result<Round, Problem> {
         let broken = self.program.sabotage.is_some();
-        let patience = if broken { PATIENCE_WITH_BROKEN } else { PATIENCE };
+        let patience = if broken { PATIENCE_WITH_BROKEN } else { SETTLED_WITHIN };
         let deadline = Instant::now() + patience;
         let mut outgoing = self.sender.history()?;
         // What is in the sender's history is all that can still be delivered.
