@@ -148,7 +148,15 @@ impl Talk {
     pub(super) fn victims(&self) -> &'static [Victim] {
         match (&self.carrier, &self.relay) {
             (Some(_), _) => &[Victim::Sender, Victim::Recipient, Victim::Carrier],
-            (_, Some(_)) => &[Victim::Sender, Victim::Recipient, Victim::Relay],
+            // Nodes wait twice as long each time that a relay goes away within a
+            // minute. They are killed more often, and start with short waits.
+            (_, Some(_)) => &[
+                Victim::Sender,
+                Victim::Recipient,
+                Victim::Sender,
+                Victim::Recipient,
+                Victim::Relay,
+            ],
             (None, None) => &[Victim::Sender, Victim::Recipient],
         }
     }
