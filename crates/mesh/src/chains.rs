@@ -136,7 +136,7 @@ impl Mesh {
     fn show_gap<R: Read>(&mut self, step: &mut Step<'_, R>, contact: &IdentityKey) {
         let Some(known) = self.contacts.get_mut(contact) else { return };
         let chain = known.contact.their_chain.as_ref();
-        // req: DLV-15
+        // req: DLV-21
         let missing =
             chain.map_or(0, |chain| chain.missing_for(CHAIN_GAP_SHOWN_AFTER, step.now.wall));
         if missing != known.gap_shown {
@@ -172,7 +172,7 @@ impl Mesh {
         let Some(mut chain) = chain else { return Ok(()) };
         let Some(request) = chain.to_ask(now) else { return Ok(()) };
         let waits = |at| !has_passed(at, RESEND_ASKED_AGAIN_AFTER, now);
-        // req: DLV-16
+        // req: DLV-22
         if chain.asked_at.is_some_and(waits) {
             return Ok(());
         }

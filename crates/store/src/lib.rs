@@ -7,7 +7,8 @@
 //!
 //! Whoever has the file without the profile's key learns how many people,
 //! messages and envelopes there are, which belong to the same person or mailbox,
-//! which are carried for others and may be copied, their sizes, when tries are due and what expires when. Names, identities, texts,
+//! which are carried for others and may be copied, which lie at a relay, their
+//! sizes, when tries are due and what expires when. Names, identities, texts,
 //! cards and envelopes are sealed, each bound to its row. The first migration
 //! says for every column in clear why it is.
 //!

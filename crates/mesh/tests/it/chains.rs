@@ -60,7 +60,7 @@ fn told(stage: &Stage) -> Vec<u64> {
     gaps.collect()
 }
 
-// req: DLV-15
+// req: DLV-21
 #[test]
 fn a_gap_is_shown_after_a_minute_with_its_exact_size_until_it_closes() {
     let mut puppet = Puppet::new(1);
@@ -97,7 +97,7 @@ fn asks(bodies: &[Body]) -> Vec<(u64, u64)> {
     requests.collect()
 }
 
-// req: DLV-16
+// req: DLV-22
 #[test]
 fn what_is_missing_for_long_is_asked_for_once_an_hour() {
     let mut puppet = Puppet::new(1);
