@@ -81,8 +81,8 @@ fn contacts_from_adding_to_blocking() {
     assert_eq!(
         keys(&added[0]),
         [
-            "added_at", "has_card", "identity", "linked", "missing", "name", "standing", "unread",
-            "verified"
+            "added_at", "has_card", "identity", "linked", "missing", "name", "relays", "standing",
+            "unread", "verified"
         ]
     );
     assert_eq!(added[0]["identity"], bob.identity());
