@@ -104,6 +104,23 @@ impl RelayAddress {
         Authority::of_address(self)
     }
 
+    /// Reads the bytes of [`RelayAddress::to_bytes`].
+    ///
+    /// # Errors
+    /// [`RelayError`], in the checking order of spec/identity.md.
+    pub fn parse(bytes: &[u8]) -> Result<Self, RelayError> {
+        let mut reader = Reader::new(bytes);
+        let address = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(address)
+    }
+
+    /// The address as invites and cards have it: kind, address, port, key; at most
+    /// 36 bytes more than the host has.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.write(Writer::new()).into_vec()
+    }
+
     /// Takes an address off the front of a layout.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, RelayError> {
         let kind = read_kind(reader)?;

@@ -1,11 +1,12 @@
 //! Asking others to accept us, and telling them that we did (spec/contacts.md).
 
 use tortalk_keys::card::Card;
+use tortalk_keys::invite::Invite;
 use tortalk_model::limits::REQUEST_TEXT_BYTES_MAX;
 use tortalk_model::{IdentityKey, MessageId};
 use tortalk_seal::{Body, OpenedMessage, ReceiptKind};
 
-use crate::contacts::CardSource;
+use crate::contacts::{CardSource, Known};
 use crate::delivery::DeliveryState;
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
@@ -42,20 +43,68 @@ impl Mesh {
             }
             return Ok(());
         }
-        if text.is_empty() && known.intro_card.is_none() {
+        let (asks, has_intro) = (known.contact.asking.is_some(), known.intro_card.is_some());
+        let invite = known.contact.invite.as_deref().and_then(|bytes| Invite::parse(bytes).ok());
+        if let Some(invite) = invite {
+            self.adopt_relays(step, &invite);
+        }
+        if text.is_empty() && !has_intro {
             return Ok(());
         }
         let open = self.open_request(step, identity)?;
         // req: REQ-02
-        if text.is_empty() && open.is_some() {
+        if text.is_empty() && (asks || open.is_some()) {
             return Ok(());
         }
         if let Some(message) = open {
             // What is said now takes its place.
             self.give_up(step, &message)?;
         }
-        self.make_request(step, identity, text);
+        self.request_when_answerable(step, identity, text);
         Ok(())
+    }
+
+    /// Makes a request as soon as its answer can find us: our card in it cannot be
+    /// changed later.
+    fn request_when_answerable<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: &IdentityKey,
+        text: String,
+    ) {
+        let waits = self.waits_for_registration() && self.links_with(identity).is_empty();
+        let Some(known) = self.contacts.get_mut(identity) else { return };
+        // req: REQ-30
+        if waits {
+            known.contact.asking = Some(text);
+            self.contact_changed(step, identity);
+            return;
+        }
+        known.contact.asking = None;
+        self.make_request(step, identity, text);
+    }
+
+    /// Makes the requests that waited for a relay of ours.
+    pub(crate) fn ask_who_waits<R: Read>(&mut self, step: &mut Step<'_, R>) {
+        let waiting = |known: &&Known| {
+            let has_intro = known.intro_card.is_some();
+            let asking = known.contact.asking.as_ref();
+            known.card.is_none() && asking.is_some_and(|text| has_intro || !text.is_empty())
+        };
+        let waiting = self.contacts.values().filter(waiting);
+        for identity in waiting.map(|known| known.contact.identity).collect::<Vec<_>>() {
+            self.ask_what_waits(step, &identity);
+        }
+    }
+
+    /// As above for one contact, whose intro card is here or who has something to
+    /// be told.
+    fn ask_what_waits<R: Read>(&mut self, step: &mut Step<'_, R>, identity: &IdentityKey) {
+        let Some(known) = self.contacts.get_mut(identity) else { return };
+        let text = known.contact.asking.take();
+        if self.is_accepted(identity) && (text.is_some() || self.request_to(identity).is_none()) {
+            self.request_when_answerable(step, identity, text.unwrap_or_default());
+        }
     }
 
     fn make_request<R: Read>(
@@ -119,16 +168,14 @@ impl Mesh {
             card.supersedes(held)
                 && (source == CardSource::Owner || !card.is_ahead_of(step.now.wall))
         });
-        if !newer {
-            return Ok(());
+        if newer {
+            known.intro_card = Some(card);
+            self.look_again_for(identity);
+            self.seal_waiting(step, identity)?;
         }
-        known.intro_card = Some(card);
-        self.look_again_for(identity);
-        self.seal_waiting(step, identity)?;
+        // Whoever is linked can answer there.
         // req: REQ-01
-        if self.request_to(identity).is_none() {
-            self.make_request(step, identity, String::new());
-        }
+        self.ask_what_waits(step, identity);
         Ok(())
     }
 
@@ -139,6 +186,14 @@ impl Mesh {
         step: &mut Step<'_, R>,
         identity: &IdentityKey,
     ) -> Result<(), R::Error> {
+        let waiting = self.contacts.get_mut(identity).and_then(|k| k.contact.asking.take());
+        if let Some(text) = waiting {
+            // Nobody need be asked any more; words are words.
+            if !text.is_empty() {
+                let _queued = self.send_text(step, *identity, text);
+            }
+            self.contact_changed(step, identity);
+        }
         let Some(message) = self.open_request(step, identity)? else { return Ok(()) };
         let Some(held) = self.held_for(step, &message)? else { return Ok(()) };
         if self.is_outdated(step.now, &held) {

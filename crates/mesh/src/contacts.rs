@@ -149,6 +149,7 @@ impl Mesh {
             next_counter: 1,
             requested: None,
             their_chain: None,
+            asking: None,
             added_at: step.now.wall,
         }
     }

@@ -90,7 +90,8 @@ impl Mesh {
     ) -> Result<Self, R::Error> {
         let contacts = store.contacts()?.into_iter().map(Known::load).collect();
         let own_cards = OwnCards::load(store.own_cards()?);
-        let relays = Relays::load(&config.relays, store.own_relays()?);
+        let adopted = store.adopted_relays()?;
+        let relays = Relays::load(&config.relays, adopted, store.own_relays()?);
         let requests = Requests::load(store.requests()?);
         Ok(Self {
             keyring,
@@ -225,6 +226,7 @@ impl Mesh {
     fn started<R: Read>(&mut self, step: &mut Step<'_, R>) -> Result<(), R::Error> {
         self.refresh_own_cards(step);
         self.start_relays(step)?;
+        self.ask_who_waits(step);
         self.check_tries(step)
     }
 

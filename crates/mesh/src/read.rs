@@ -1,5 +1,6 @@
 //! What the machine asks the store.
 
+use tortalk_keys::relay::RelayAddress;
 use tortalk_model::{
     Envelope, EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeHash, PurgeKey, UnixMillis,
 };
@@ -202,6 +203,12 @@ pub trait Read {
     /// # Errors
     /// When the store cannot be read.
     fn own_relays(&self) -> Result<Vec<RegisteredMailbox>, Self::Error>;
+
+    /// Relays of an invite that are ours because the user has set none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn adopted_relays(&self) -> Result<Vec<RelayAddress>, Self::Error>;
 
     /// Envelopes for us that could not be opened, in the order in which they came.
     ///

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use tortalk_keys::name::NameError;
+use tortalk_keys::relay::RelayAddress;
 use tortalk_model::{IdentityKey, MessageId, RelayKey, UnixMillis};
 use tortalk_wire::{ByeReason, Frame};
 
@@ -224,6 +225,12 @@ pub enum Event {
         relay: RelayKey,
         /// Why.
         why: RelayDown,
+    },
+    /// The user has set no relay of their own; answers come to this one, of the
+    /// invite by which they have added somebody.
+    RelayAdopted {
+        /// Where it is.
+        relay: RelayAddress,
     },
     /// A relay refused an envelope of ours because its clock and ours differ.
     RelayClockDiffers {

@@ -45,8 +45,10 @@ use unopened::Unopened;
 
 /// Everything that is remembered about relays in this run.
 pub(crate) struct Relays {
-    /// The user's own, in the order of the settings.
+    /// The user's own, in the order of the settings, then those that are adopted.
     own: Vec<RelayKey>,
+    /// Of an invite, from a time when the user had set none.
+    adopted: Vec<RelayAddress>,
     /// Where our mailboxes are registered, as in the store.
     registered: BTreeSet<RegisteredMailbox>,
     /// The own ones, and those of others for as long as they are used.
@@ -126,11 +128,15 @@ impl Relay {
 }
 
 impl Relays {
-    pub(crate) fn load(configured: &[RelayAddress], registered: Vec<RegisteredMailbox>) -> Self {
+    pub(crate) fn load(
+        configured: &[RelayAddress],
+        adopted: Vec<RelayAddress>,
+        registered: Vec<RegisteredMailbox>,
+    ) -> Self {
         let mut own = Vec::new();
         let mut known = BTreeMap::new();
         // req: RLC-01
-        for address in configured {
+        for address in configured.iter().chain(&adopted) {
             if own.len() < OWN_RELAYS_MAX && !own.contains(&address.key()) {
                 own.push(address.key());
                 known.insert(address.key(), Relay::new(address.clone(), true));
@@ -138,6 +144,7 @@ impl Relays {
         }
         Self {
             own,
+            adopted,
             registered: registered.into_iter().collect(),
             known,
             leaving: Leaving::default(),

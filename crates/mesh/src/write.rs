@@ -1,5 +1,6 @@
 //! What the machine wants to be durable.
 
+use tortalk_keys::relay::RelayAddress;
 use tortalk_model::envelope::Envelope;
 use tortalk_model::{
     ChainId, EnvelopeId, IdentityKey, MailboxKey, MessageId, PurgeKey, RelayKey, SignedHash,
@@ -140,6 +141,8 @@ pub enum Write {
     },
     /// Where our mailboxes are registered, all of it.
     PutOwnRelays(Vec<RegisteredMailbox>),
+    /// Relays of an invite that are ours because the user has set none, all of them.
+    PutAdoptedRelays(Vec<RelayAddress>),
     /// Keep an envelope for us that cannot be opened yet. One that is kept already
     /// stays as it is.
     PutUnopened {
@@ -198,6 +201,9 @@ pub struct Contact {
     pub requested: Option<MessageId>,
     /// Their chain of numbered messages to us, once one came.
     pub their_chain: Option<PeerChain>,
+    /// What is to be said with a request that waits until a relay of ours is there
+    /// for the answer; may be empty.
+    pub asking: Option<String>,
     /// By our clock.
     pub added_at: UnixMillis,
 }

@@ -16,7 +16,7 @@ use crate::messages::{
 use crate::reads::column_of_limit;
 use crate::rows::{self, IncomingState, OutgoingState};
 use crate::search::Entry;
-use crate::store::{CARDS, RELAYS, Store};
+use crate::store::{ADOPTED, CARDS, RELAYS, Store};
 
 impl Store {
     /// Applies writes, in order, to the open transaction.
@@ -73,6 +73,9 @@ impl Store {
             }
             Write::Expire { before } => self.expire(*before),
             Write::PutOwnRelays(relays) => self.put_meta(RELAYS, &rows::own_relays(relays)?),
+            Write::PutAdoptedRelays(relays) => {
+                self.put_meta(ADOPTED, &rows::adopted_relays(relays)?)
+            }
             Write::PutUnopened { envelope, until } => self.put_unopened(envelope, *until),
             Write::DropUnopened(id) => self.drop_unopened(id),
         }

@@ -1,5 +1,6 @@
 //! What the machine asks.
 
+use tortalk_keys::relay::RelayAddress;
 use tortalk_mesh::{
     Carried, Contact, ContactRequest, HeldEnvelope, IncomingMessage, OutgoingMessage, Read,
     RegisteredMailbox,
@@ -13,7 +14,7 @@ use crate::cell::{Place, Table};
 use crate::error::StoreError;
 use crate::messages::{Direction, seen_place, unopened_place};
 use crate::rows;
-use crate::store::{CARDS, RELAYS, Store, meta, meta_place};
+use crate::store::{ADOPTED, CARDS, RELAYS, Store, meta, meta_place};
 
 const WAITING: &str = "SELECT message.message_id FROM outgoing
     JOIN message ON message.id = outgoing.message
@@ -277,6 +278,11 @@ impl Read for Store {
     fn own_relays(&self) -> Result<Vec<RegisteredMailbox>, StoreError> {
         let Some(sealed) = meta(&self.db, RELAYS)? else { return Ok(Vec::new()) };
         meta_place(RELAYS).open(&self.db.key, &sealed, rows::read_own_relays)
+    }
+
+    fn adopted_relays(&self) -> Result<Vec<RelayAddress>, StoreError> {
+        let Some(sealed) = meta(&self.db, ADOPTED)? else { return Ok(Vec::new()) };
+        meta_place(ADOPTED).open(&self.db.key, &sealed, rows::read_adopted_relays)
     }
 
     fn unopened(&self) -> Result<Vec<EnvelopeId>, StoreError> {

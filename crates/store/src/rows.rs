@@ -7,6 +7,7 @@
 
 use core::net::IpAddr;
 
+use tortalk_keys::relay::RelayAddress;
 use tortalk_mesh::{
     Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, MissingRange,
     OutgoingMessage, PeerChain, Purpose, RegisteredMailbox, RequestSource, Standing,
@@ -86,6 +87,8 @@ pub(crate) fn contact(contact: &Contact) -> Plaintext {
     let writer = writer.raw(contact.chain_id.as_bytes()).u64(contact.next_counter);
     let writer = maybe(writer, contact.requested, |writer, id| writer.raw(id.as_bytes()));
     let writer = maybe(writer, contact.their_chain.as_ref(), chain);
+    let writer =
+        maybe(writer, contact.asking.as_ref(), |writer, text| writer.bytes32(text.as_bytes()));
     finish(writer.u64(contact.added_at.0))
 }
 
@@ -112,6 +115,7 @@ pub(crate) fn read_contact(identity: IdentityKey, bytes: &[u8]) -> Result<Contac
                 Ok(MessageId::from_bytes(reader.array("requested")?))
             })?,
             their_chain: read_maybe(reader, read_chain)?,
+            asking: read_maybe(reader, |reader| text(reader, "asking"))?,
             added_at: UnixMillis(reader.u64("added_at")?),
         })
     })
@@ -448,6 +452,24 @@ pub(crate) fn read_own_relays(bytes: &[u8]) -> Result<Vec<RegisteredMailbox>, No
                 })
             })
             .collect()
+    })
+}
+
+/// `count u16 ‖ [relay bytes]*`, each as an invite has it.
+///
+/// # Errors
+/// [`StoreError::Unstorable`] for more than 65,535.
+pub(crate) fn adopted_relays(relays: &[RelayAddress]) -> Result<Plaintext, StoreError> {
+    let count = u16::try_from(relays.len()).map_err(|_| StoreError::Unstorable(relays.len()))?;
+    let writer = begin(256 * relays.len()).u16(count);
+    Ok(finish(relays.iter().fold(writer, |writer, relay| writer.bytes32(&relay.to_bytes()))))
+}
+
+pub(crate) fn read_adopted_relays(bytes: &[u8]) -> Result<Vec<RelayAddress>, NotARow> {
+    read(bytes, |reader| {
+        let count = reader.u16("count")?;
+        let address = |_| RelayAddress::parse(&vec(reader, "relay")?).map_err(|_| NotARow);
+        (0..count).map(address).collect()
     })
 }
 

@@ -203,6 +203,8 @@ impl fmt::Debug for Store {
 const STORE: &str = "store";
 pub(crate) const CARDS: &str = "cards";
 pub(crate) const RELAYS: &str = "relays";
+/// Relays of an invite that are ours.
+pub(crate) const ADOPTED: &str = "adopted";
 
 pub(crate) fn meta(db: &Db, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
     db.row("SELECT sealed FROM meta WHERE name = ?1", [name], |row| row.get(0))

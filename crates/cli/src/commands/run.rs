@@ -169,6 +169,10 @@ fn event_line(out: Output, line: &EventLine) -> Option<String> {
             let line = format!("{}'s clock is {span} {way} ours: one is wrong", name(of));
             out.paint(Style::Waiting, &line)
         }
+        NodeEvent::RelayAdopted { relay } => format!(
+            "you have no relay of your own: answers come to {}, of the address that you added",
+            text::one_line(relay)
+        ),
         NodeEvent::StoreFailed { message } => out.paint(Style::Bad, &text::one_line(message)),
         NodeEvent::StoreWorks => out.paint(Style::Good, "the store works again"),
         NodeEvent::Missed { count } => format!("{count} events were too fast to be shown"),

@@ -114,7 +114,8 @@ fn look_at_relays(settings: &Settings, node: Option<&Status>, found: &mut Findin
         }
         return;
     };
-    for RelayLine { url, state } in &status.relays {
+    for RelayLine { url, state, adopted } in &status.relays {
+        let url = if *adopted { &format!("{url}, of an invite,") } else { url };
         match state {
             RelayState::Up => found.good("relay", format!("{url} is up")),
             RelayState::Connecting => found.note("relay", format!("{url} is being connected with")),

@@ -1,6 +1,7 @@
 //! Our own relays: mailboxes are registered there and cards lie there.
 
 use tortalk_keys::card::Card;
+use tortalk_keys::invite::Invite;
 use tortalk_keys::relay::RelayAddress;
 use tortalk_keys::relay_proof::pull::{self, PullClaim};
 use tortalk_keys::{MailboxSecret, relay_proof};
@@ -12,6 +13,7 @@ use tortalk_seal::card_drop;
 use super::fetching::Stream;
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
+use crate::ready::Event;
 use crate::relay::{CardDrop, CardPutResult, PullProof, RelayAction};
 use crate::write::{RegisteredMailbox, Write};
 
@@ -37,10 +39,51 @@ impl Mesh {
         let registered = own.filter(|relay| {
             self.relays.registered.contains(&RegisteredMailbox { relay: **relay, mailbox })
         });
-        registered
-            .filter_map(|relay| self.relays.known.get(relay))
-            .map(|relay| relay.address.clone())
-            .collect()
+        let named = |adopted: bool| {
+            let relays = registered.clone().filter(move |relay| {
+                self.relays.adopted.iter().any(|other| other.key() == **relay) == adopted
+            });
+            let relays = relays.filter_map(|relay| self.relays.known.get(relay));
+            relays.map(|relay| relay.address.clone()).collect::<Vec<_>>()
+        };
+        // req: REQ-31
+        match named(false) {
+            set if !set.is_empty() => set,
+            _ => named(true),
+        }
+    }
+
+    /// Relays that are ours because an invite named them and the user has set none.
+    pub fn adopted_relays(&self) -> &[RelayAddress] {
+        &self.relays.adopted
+    }
+
+    /// Who has no relay takes those of an invite, so that an answer has a place to
+    /// wait at.
+    // req: REQ-29
+    pub(crate) fn adopt_relays<R: Read>(&mut self, step: &mut Step<'_, R>, invite: &Invite) {
+        let Invite::Full { relays, .. } = invite else { return };
+        if !self.relays.own.is_empty() || relays.is_empty() {
+            return;
+        }
+        for address in relays {
+            let key = address.key();
+            self.learn_relay(address);
+            if let Some(known) = self.relays.known.get_mut(&key) {
+                known.own = true;
+            }
+            self.relays.own.push(key);
+            step.ready.events.push(Event::RelayAdopted { relay: address.clone() });
+        }
+        self.relays.adopted.clone_from(relays);
+        step.ready.writes.push(Write::PutAdoptedRelays(relays.clone()));
+        self.relays.look_again();
+    }
+
+    /// Whether an answer of somebody who is not linked would find no relay of ours
+    /// yet, though there is to be one.
+    pub(crate) fn waits_for_registration(&self) -> bool {
+        !self.relays.own.is_empty() && self.relays_for_card().is_empty()
     }
 
     /// The mailboxes that are fetched: ours, and those that were and still count.
@@ -115,6 +158,7 @@ impl Mesh {
             let registered = self.relays.registered.iter().copied().collect();
             step.ready.writes.push(Write::PutOwnRelays(registered));
             self.refresh_own_cards(step);
+            self.ask_who_waits(step);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The machine with a real store: whole conversations over real links in
 //! virtual time, and a puppet peer that breaks one rule at a time.
 
+mod adopting;
 mod cards;
 mod carrying;
 mod chains;

@@ -62,7 +62,29 @@ fn an_invite_a_request_and_an_accept_go_through_relays_alone() {
     assert_eq!(net.world.cables(), 0);
 }
 
-// req: RLC-10
+// req: REQ-10
+#[test]
+fn a_stranger_who_knows_the_mailbox_for_contacts_asks_there_in_vain() {
+    let mut net = Net::new(&[("bob", &[0])], 1);
+    let bob = &net.world.people[0];
+    let mut stranger = Puppet::new(100);
+    let message = stranger.request(bob, "let me in", crate::person::START_MS);
+    let envelope = stranger.seal(bob, &message);
+    let mailbox = bob.keyring.contact_mailbox.public();
+    net.junk.insert(envelope.id());
+    net.relays[0].plant(mailbox, envelope.as_bytes().to_vec());
+    net.run();
+    assert_eq!(net.relays[0].held(), 0, "it is of no use");
+    assert_eq!(net.world.people[0].mesh.requests().count(), 0);
+    // The same words where strangers are heard.
+    let envelope = stranger.seal_for_intro(&net.world.people[0], &message);
+    let intro = net.world.people[0].keyring.intro_mailbox.public();
+    net.relays[0].plant(intro, envelope.as_bytes().to_vec());
+    net.run();
+    assert_eq!(net.world.people[0].mesh.requests().count(), 1);
+}
+
+// req: RLC-10, REQ-18
 #[test]
 fn requests_beyond_the_places_of_a_relay_are_kept_for_later() {
     let mut net = Net::new(&[("bob", &[0])], 1);

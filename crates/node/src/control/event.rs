@@ -117,6 +117,12 @@ pub enum NodeEvent {
         /// Their clock minus ours, in milliseconds.
         offset_ms: i64,
     },
+    /// The settings name no relay; answers come to this one, of the invite by which
+    /// somebody was added.
+    RelayAdopted {
+        /// Where it is.
+        relay: String,
+    },
     /// The store cannot take anything at the moment.
     StoreFailed {
         /// One line: what is wrong and what to do.

@@ -128,7 +128,7 @@ impl Engine {
             carried,
             waiting: self.store.waiting()?,
             store_failed: self.trouble.as_ref().map(|trouble| trouble.line.clone()),
-            relays: self.own_relays(),
+            relays: self.own_relays()?,
         })))
     }
 

@@ -1,8 +1,9 @@
 //! The relays of the machine, and those of the settings.
 
-use tortalk_keys::relay::{Authority, RelayAddress};
+use tortalk_keys::relay::{Authority, RelayAddress, RelayHost};
 use tortalk_mesh::relay::{RelayAction, RelayDown};
 use tortalk_mesh::{Input, Read as _};
+use tortalk_model::RelayKey;
 use tortalk_model::limits::INVITE_RELAYS_MAX;
 use tortalk_store::StoreError;
 use tortalk_wire::ByeReason;
@@ -64,8 +65,15 @@ impl Engine {
         let is_there = |relay: &&RelayAddress| {
             registered.iter().any(|r| r.relay == relay.key() && r.mailbox == intro)
         };
-        let relays = self.config.relays.iter().filter(is_there);
-        Ok(relays.take(INVITE_RELAYS_MAX).cloned().collect())
+        let set: Vec<_> = self.config.relays.iter().filter(is_there).cloned().collect();
+        // req: REQ-31
+        let named = if set.is_empty() {
+            let adopted = self.store.adopted_relays()?;
+            adopted.iter().filter(is_there).cloned().collect()
+        } else {
+            set
+        };
+        Ok(named.into_iter().take(INVITE_RELAYS_MAX).collect())
     }
 
     /// Notes the key that a relay of ours has shown, or that it has not.
@@ -82,23 +90,48 @@ impl Engine {
         }
     }
 
-    /// The relays of the settings, and how it stands with each.
-    pub(super) fn own_relays(&self) -> Vec<RelayLine> {
+    /// The relays of the settings, then those taken from an invite, and how it
+    /// stands with each.
+    pub(super) fn own_relays(&self) -> Result<Vec<RelayLine>, StoreError> {
         let relays = self.around.relays.as_ref();
-        let line = |own: &OwnRelay| {
-            let known = own.key.and_then(|key| relays?.condition(&key));
-            let unknown = own.trouble.map_or(Condition::Connecting, Condition::Down);
-            let state = match known.unwrap_or(unknown) {
-                Condition::Connecting => RelayState::Connecting,
-                Condition::Up => RelayState::Up,
-                Condition::Down(RelayDown::Unreachable) => RelayState::Unreachable,
-                Condition::Down(RelayDown::OtherKey) => RelayState::OtherKey,
-                Condition::Down(RelayDown::Protocol) => RelayState::NotARelay,
-                Condition::Down(RelayDown::NotPrivate) => RelayState::NotPrivate,
-                Condition::Down(_) => RelayState::Other,
-            };
-            RelayLine { url: own.url.to_string(), state }
+        let state = |key: Option<RelayKey>, trouble: Option<RelayDown>| {
+            let known = key.and_then(|key| relays?.condition(&key));
+            let unknown = trouble.map_or(Condition::Connecting, Condition::Down);
+            state_of(known.unwrap_or(unknown))
         };
-        self.around.own_relays.iter().map(line).collect()
+        let set = self.around.own_relays.iter().map(|own| RelayLine {
+            url: own.url.to_string(),
+            state: state(own.key, own.trouble),
+            adopted: false,
+        });
+        let adopted = self.store.adopted_relays()?;
+        let adopted = adopted.iter().map(|relay| RelayLine {
+            url: where_is(relay),
+            state: state(Some(relay.key()), None),
+            adopted: true,
+        });
+        Ok(set.chain(adopted).collect())
+    }
+}
+
+/// A relay that no settings name, as people read it.
+pub(super) fn where_is(relay: &RelayAddress) -> String {
+    match relay.host() {
+        RelayHost::Name(name) if name.contains(':') => format!("[{name}]:{}", relay.port()),
+        RelayHost::Name(name) => format!("{name}:{}", relay.port()),
+        // Its name in Tor needs more than is here; the key says which it is.
+        RelayHost::Onion(_) => format!("an onion service of the relay {}", relay.key()),
+    }
+}
+
+const fn state_of(condition: Condition) -> RelayState {
+    match condition {
+        Condition::Connecting => RelayState::Connecting,
+        Condition::Up => RelayState::Up,
+        Condition::Down(RelayDown::Unreachable) => RelayState::Unreachable,
+        Condition::Down(RelayDown::OtherKey) => RelayState::OtherKey,
+        Condition::Down(RelayDown::Protocol) => RelayState::NotARelay,
+        Condition::Down(RelayDown::NotPrivate) => RelayState::NotPrivate,
+        Condition::Down(_) => RelayState::Other,
     }
 }

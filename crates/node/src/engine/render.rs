@@ -13,6 +13,7 @@ use tortalk_seal::{Body, ReceiptKind};
 use tortalk_store::{Direction, HistoryEntry, StoreError};
 
 use super::Engine;
+use super::relays::where_is;
 use crate::control::event::NodeEvent;
 use crate::control::protocol::{ContactLine, EvidenceLine, MessageLine, RequestedLine};
 use crate::handle::unix_now;
@@ -70,6 +71,7 @@ impl Engine {
                 name: self.name_of(&contact)?,
                 offset_ms,
             },
+            Event::RelayAdopted { relay } => NodeEvent::RelayAdopted { relay: where_is(&relay) },
             _ => return Ok(None),
         }))
     }

@@ -109,6 +109,7 @@ mod tests {
             next_counter: 0,
             requested: None,
             their_chain: None,
+            asking: None,
             added_at: UnixMillis(0),
         }
     }

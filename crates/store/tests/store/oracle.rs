@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tortalk_keys::relay::RelayAddress;
 use tortalk_mesh::{
     Carried, Contact, ContactRequest, DeliveryState, Evidence, HeldEnvelope, IncomingMessage,
     OutgoingMessage, Purpose, Read as _, RegisteredMailbox, Write,
@@ -26,6 +27,7 @@ pub(crate) struct Oracle {
     left: BTreeSet<EnvelopeId>,
     seen: BTreeMap<EnvelopeId, (UnixMillis, Option<PurgeKey>)>,
     own_relays: Vec<RegisteredMailbox>,
+    adopted_relays: Vec<RelayAddress>,
     unopened: Vec<(Envelope, UnixMillis)>,
     owed: BTreeSet<(IdentityKey, EnvelopeId)>,
 }
@@ -150,6 +152,7 @@ impl Oracle {
                 });
             }
             Write::PutOwnRelays(relays) => self.own_relays.clone_from(relays),
+            Write::PutAdoptedRelays(relays) => self.adopted_relays.clone_from(relays),
             Write::PutUnopened { envelope, until } => {
                 if self.unopened.iter().all(|(known, _)| known.id() != envelope.id()) {
                     self.unopened.push(((**envelope).clone(), *until));
@@ -279,6 +282,7 @@ impl Oracle {
         assert_eq!(store.own_cards().expect("cards"), self.own_cards);
         assert_eq!(store.own_relays().expect("relays"), self.own_relays);
         assert_eq!(store.waiting().expect("a count"), self.waiting());
+        assert_eq!(store.adopted_relays().expect("relays"), self.adopted_relays);
         let unopened: Vec<_> = self.unopened.iter().map(|(envelope, _)| envelope.id()).collect();
         assert_eq!(store.unopened().expect("unopened"), unopened);
         let mut known = self.clone();

@@ -12,7 +12,9 @@ use tortalk_model::{
 use tortalk_seal::{Body, BodyType, ReceiptEntry, ReceiptKind, ResendRequest};
 
 use crate::oracle::Oracle;
-use crate::world::{HOUR, World, carried, envelope, held, message_id, outgoing, person, purge_key};
+use crate::world::{
+    HOUR, World, address, carried, envelope, held, message_id, outgoing, person, purge_key,
+};
 
 pub(crate) const PEOPLE: u8 = 3;
 pub(crate) const MESSAGES: u8 = 6;
@@ -161,6 +163,8 @@ fn write() -> impl Strategy<Value = Write> {
             .prop_map(|(envelope_id, ttl)| Write::SetTtl { envelope_id, ttl }),
         1 => time().prop_map(|before| Write::Expire { before }),
         1 => prop::collection::vec(registered(), 0..3).prop_map(Write::PutOwnRelays),
+        1 => prop::collection::vec((0..3u8).prop_map(address), 0..3)
+            .prop_map(Write::PutAdoptedRelays),
         2 => (0..ENVELOPES, time()).prop_map(|(n, until)| {
             Write::PutUnopened { envelope: Box::new(envelope(n)), until }
         }),
@@ -177,6 +181,7 @@ fn contact() -> impl Strategy<Value = Contact> {
             any::<bool>(),
             prop::option::of(id()),
             prop::option::of(chain()),
+            prop::option::of(text()),
         ),
         [prop::option::of(some_bytes()), prop::option::of(some_bytes())],
         prop::option::of(any::<[u8; 16]>()),
@@ -187,7 +192,7 @@ fn contact() -> impl Strategy<Value = Contact> {
             |(
                 n,
                 name,
-                (standing, verified, requested, their_chain),
+                (standing, verified, requested, their_chain, asking),
                 [card, invite],
                 store_id,
                 next_counter,
@@ -205,6 +210,7 @@ fn contact() -> impl Strategy<Value = Contact> {
                     next_counter,
                     requested,
                     their_chain,
+                    asking,
                     added_at,
                 }
             },

@@ -8,13 +8,14 @@ use tortalk_model::{MailboxKey, RelayKey, UnixMillis};
 use tortalk_seal::{Body, ReceiptKind};
 
 use crate::world::{
-    KEY, World, bytes32, contact, envelope, held, incoming, outgoing, person, purge_key,
+    KEY, World, address, bytes32, contact, envelope, held, incoming, outgoing, person, purge_key,
 };
 
 const NAME: &str = "Bartholomew Quillfeather";
 const SAID: &str = "the lighthouse keeper sleeps at noon";
 const HEARD: &str = "seventeen boxes of oranges arrived";
 const ASKED: &str = "we met beside the carousel";
+const MEANT: &str = "shall we talk about the ferry";
 
 /// The forms in which bytes are looked for.
 const FORMS: [&str; 6] = ["raw", "hex", "HEX", "base64/0", "base64/1", "base64/2"];
@@ -68,6 +69,7 @@ fn secrets() -> Vec<(&'static str, Vec<u8>)> {
         ("a message's text", SAID.into()),
         ("a received text", HEARD.into()),
         ("a request's text", ASKED.into()),
+        ("a waiting request's text", MEANT.into()),
         ("a contact's identity", person(1).as_bytes().to_vec()),
         ("a stranger's identity", person(2).as_bytes().to_vec()),
         ("a carrier's identity", person(3).as_bytes().to_vec()),
@@ -78,6 +80,7 @@ fn secrets() -> Vec<(&'static str, Vec<u8>)> {
         ("a mailbox", bytes32("mailbox", 1).to_vec()),
         ("a relay's word", bytes32("proof", 2).to_vec()),
         ("a relay", bytes32("relay", 1).to_vec()),
+        ("an adopted relay", b"relay-of-an-invite".to_vec()),
         ("our mailbox", bytes32("mailbox", 3).to_vec()),
         ("an unopened envelope's mailbox", bytes32("mailbox", 2).to_vec()),
         ("the key", KEY.to_vec()),
@@ -92,7 +95,11 @@ fn filled() -> World {
     let proof = bytes32("proof", 1).to_vec();
     let request = Body::ContactRequest { card: vec![1], text: ASKED.into() };
     world.write(&[
-        Write::PutContact(Box::new(Contact { card, ..contact(1, NAME) })),
+        Write::PutContact(Box::new(Contact {
+            card,
+            asking: Some(MEANT.into()),
+            ..contact(1, NAME)
+        })),
         Write::PutOwnCards { intro: vec![0], contact: bytes32("card", 2).to_vec() },
         Write::PutOutgoing(Box::new(message)),
         Write::PutEnvelope(Box::new(held(1, 1, Purpose::Message(message_id)))),
@@ -113,6 +120,7 @@ fn filled() -> World {
     let (at, proof) = (UnixMillis(3), bytes32("proof", 2).to_vec());
     world.write(&[
         Write::PutOwnRelays(vec![RegisteredMailbox { relay, mailbox }]),
+        Write::PutAdoptedRelays(vec![address(1)]),
         Write::PutUnopened { envelope: Box::new(envelope(2)), until: at },
         Write::AddEvidence {
             message_id,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
+use tortalk_keys::RelaySecret;
+use tortalk_keys::relay::{RelayAddress, RelayHost};
 use tortalk_mesh::{
     Contact, ContactRequest, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose,
     RequestSource, Standing, Write,
@@ -80,6 +82,12 @@ pub(crate) fn message_id(n: u8) -> MessageId {
     MessageId::from_bytes(bytes32("message", n))
 }
 
+/// Where a relay is.
+pub(crate) fn address(n: u8) -> RelayAddress {
+    let host = RelayHost::Name(format!("relay-of-an-invite-{n}.example"));
+    RelayAddress::new(host, 443, RelaySecret::from_seed([n; 32]).public()).expect("well-formed")
+}
+
 pub(crate) fn contact(n: u8, name: &str) -> Contact {
     Contact {
         identity: person(n),
@@ -93,6 +101,7 @@ pub(crate) fn contact(n: u8, name: &str) -> Contact {
         next_counter: 1,
         requested: None,
         their_chain: None,
+        asking: None,
         added_at: UnixMillis(1000),
     }
 }

@@ -97,7 +97,7 @@ pub struct Status {
     /// What is wrong with the store, and what to do; absent while all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_failed: Option<String>,
-    /// The relays of the settings, in their order.
+    /// The relays of the settings, in their order, then those taken from invites.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relays: Vec<RelayLine>,
 }
@@ -109,6 +109,9 @@ pub struct RelayLine {
     pub url: String,
     /// How it stands with it.
     pub state: RelayState,
+    /// It was taken from an invite, because the settings had none.
+    #[serde(default)]
+    pub adopted: bool,
 }
 
 /// How it stands with a relay.
