@@ -9,6 +9,7 @@ mod repo;
 mod report;
 mod rust;
 mod show;
+mod sim;
 mod tidy;
 mod trace;
 
@@ -31,6 +32,8 @@ enum Command {
     Trace(trace::Options),
     /// Removes checks one requirement at a time and expects its test to fail
     DropChecks(drop_checks::Options),
+    /// Many nodes and relays in virtual time, with faults drawn from seeds
+    Sim(sim::Options),
     /// What torTalk claims, shown by running it
     #[command(subcommand)]
     Show(show::Show),
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Tidy(options) => tidy::run(&options),
         Command::Trace(options) => trace::run(&options),
         Command::DropChecks(options) => drop_checks::run(&options),
+        Command::Sim(options) => sim::run(&options),
         Command::Show(show) => show::run(&show),
     };
     match outcome {

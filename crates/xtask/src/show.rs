@@ -22,7 +22,7 @@ use std::process::{Command, ExitCode};
 
 use clap::{Args, Subcommand};
 
-use crate::repo;
+use crate::{repo, sim};
 
 /// A sentence for the person who ran the command.
 type Problem = String;
@@ -43,6 +43,9 @@ pub(crate) enum Show {
     Carried(hosts::carried::Options),
     /// Bytes on the wire per delivered message, and copies while somebody is away
     Bytes(hosts::bytes::Options),
+    /// Delivery, latency, copies and bytes of networks, a village and a relay, in
+    /// virtual time
+    Simulation(sim::TableOptions),
 }
 
 #[derive(Args, Clone)]
@@ -61,6 +64,7 @@ pub(crate) fn run(show: &Show) -> Result<ExitCode, Problem> {
         Show::Latency(options) => latency::run(options)?,
         Show::Discovery(options) => discovery::run(options)?,
         Show::Syncs(options) => syncs::run(options)?,
+        Show::Simulation(options) => return sim::table(options),
         Show::Crashes(options) => crashes::run(options)?,
         Show::Carried(options) => hosts::carried::run(options)?,
         Show::Bytes(options) => hosts::bytes::run(options)?,

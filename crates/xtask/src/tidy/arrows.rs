@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("relay", &["rpc", "wire", "keys", "model", "sqlite", "settings", "tor"]),
-    ("sim", &["mesh", "link", "wire", "store", "relay"]),
+    ("sim", &["mesh", "link", "wire", "seal", "keys", "model", "store", "relay", "rpc"]),
     ("cli", &["node"]),
     ("desktop", &["node"]),
     ("testkit", &["model"]),
@@ -67,7 +67,7 @@ const NAMED_BY: &[(&str, &[&str])] = &[
     ("libp2p-*", &["node"]),
     ("tokio-socks", &["tor"]),
     ("tokio*", &["node", "relay", "tor", "cli", "desktop"]),
-    ("clap*", &["cli", "relay", "desktop", "xtask"]),
+    ("clap*", &["cli", "relay", "sim", "desktop", "xtask"]),
     ("egui*", &["desktop"]),
     ("eframe", &["desktop"]),
 ];

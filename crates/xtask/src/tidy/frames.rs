@@ -1,4 +1,5 @@
 //! What a frame means is decided in `wire`, `link` and `mesh` and nowhere else.
+//! The simulator looks at frames to judge those three.
 
 use super::product_sources;
 use crate::repo::Tree;
@@ -6,7 +7,7 @@ use crate::report::Report;
 use crate::rust::closing;
 
 /// Crates that may match on frame types.
-const MATCHERS: &[&str] = &["wire", "link", "mesh"];
+const MATCHERS: &[&str] = &["wire", "link", "mesh", "sim"];
 
 /// Folders of crates that know the `Frame` of `wire`; elsewhere the word is
 /// someone else's (egui has one too).
