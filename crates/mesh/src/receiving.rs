@@ -140,6 +140,10 @@ impl Mesh {
             Err(OpenError::UnknownSuite(_) | OpenError::OtherKey) => {
                 return Ok(Verdict::refused(RefusalReason::UnknownKey));
             }
+            // A contact may be carrying it and cannot know; a link with an honest one
+            // is worth more than what a liar gave it.
+            // req: LIM-08
+            Err(_) if accepted => return Ok(Verdict::refused(RefusalReason::Malformed)),
             Err(_) => return Ok(self.malformed(step, id)),
         };
         // The sender of the words, not the one who brought them, has to be a

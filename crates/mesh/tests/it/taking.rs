@@ -61,6 +61,56 @@ fn a_peer_that_brings_rubbish_again_and_again_is_left() {
     assert_eq!(closed(&stage.frame(link, rubbish(8)), link), Some(ByeReason::Protocol));
 }
 
+// req: LIM-08
+#[test]
+fn a_contact_is_not_blamed_for_what_it_carries() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    for envelope in changed_envelopes(12, |i| {
+        let message = puppet.text(&stage.person, &format!("{i}"));
+        puppet.seal(&stage.person, &message)
+    }) {
+        let ack = stage.hand_over(link, envelope.as_bytes());
+        assert_eq!(ack.result, refused(RefusalReason::Malformed));
+    }
+    let message = puppet.text(&stage.person, "hello");
+    let good = puppet.seal(&stage.person, &message);
+    assert_eq!(stage.hand_over(link, good.as_bytes()).result, AckResult::Stored);
+}
+
+// req: LIM-08
+#[test]
+fn a_stranger_is_left_who_brings_what_does_not_open() {
+    let mut puppet = Puppet::new(1);
+    let mut stage = Stage::new();
+    let (link, _) = stage.link(&puppet, Role::Responder);
+    let bad = changed_envelopes(9, |i| {
+        let message = puppet.text(&stage.person, &format!("{i}"));
+        puppet.seal_for_intro(&stage.person, &message)
+    });
+    let frame = |envelope: &Envelope| {
+        let envelope = EnvelopeBytes::from(envelope);
+        Frame::Msg(Msg { ttl: 0, stamp: StampBytes::default(), envelope })
+    };
+    for envelope in &bad[..8] {
+        assert_eq!(closed(&stage.frame(link, frame(envelope)), link), None);
+        stage.wait(Duration::from_secs(1));
+    }
+    assert_eq!(closed(&stage.frame(link, frame(&bad[8])), link), Some(ByeReason::Protocol));
+}
+
+/// Good envelopes, each with a byte changed inside the seal: they do not open.
+fn changed_envelopes(count: usize, mut good: impl FnMut(usize) -> Envelope) -> Vec<Envelope> {
+    let changed = (0..count).map(|i| {
+        let envelope = good(i);
+        let mut sealed = envelope.sealed().to_vec();
+        let last = sealed.len() - 1;
+        sealed[last] ^= 1;
+        Envelope::build(envelope.header(), &sealed).expect("well-formed")
+    });
+    changed.collect()
+}
+
 // req: GSP-24
 #[test]
 fn an_envelope_for_another_mailbox_is_refused() {
