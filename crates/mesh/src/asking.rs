@@ -12,6 +12,7 @@ use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::ready::CommandError;
 use crate::receiving::proof_of;
+use crate::retry::is_acknowledged;
 use crate::write::{Evidence, OutgoingMessage, Write};
 
 impl Mesh {
@@ -219,8 +220,9 @@ impl Mesh {
         let sender = opened.sender();
         let Some(message_id) = self.request_to(&sender) else { return Ok(()) };
         let Some(mut message) = step.store.outgoing(&message_id)? else { return Ok(()) };
-        // One that was never sealed is not what they answer; it still goes out.
-        if message.envelope_id.is_none() {
+        // One that nobody has stored is not what they answer: it goes on, and has its
+        // receipt like any message.
+        if !is_acknowledged(&message) {
             return Ok(());
         }
         if let Some(known) = self.contacts.get_mut(&sender) {

@@ -145,6 +145,22 @@ impl Mesh {
         }
     }
 
+    /// When a message that went into another envelope is tried again: no later than
+    /// before, if somebody has acknowledged it.
+    // req: GSP-19
+    pub(crate) fn try_after_sealing(
+        &self,
+        now: Now,
+        message: &OutgoingMessage,
+        held: &HeldEnvelope,
+    ) -> UnixMillis {
+        if !is_acknowledged(message) {
+            return self.next_look(now, Some(held));
+        }
+        let at = now.wall.saturating_add(wait_after(message.attempts));
+        message.next_try.map_or(at, |before| at.min(before))
+    }
+
     /// When an envelope that nobody confirmed is to be replaced, by our clock; its
     /// own expiry is by the contact's.
     fn replace_at(&self, now: Now, held: &HeldEnvelope) -> UnixMillis {

@@ -242,6 +242,17 @@ impl Mesh {
         // Else the store's checks speak of damage; nothing can be sealed here.
         let signed = SignedMessage::from_stored(message.signed.clone(), signature).ok()?;
         let (id, to) = (message.message_id, message.contact);
+        // The store does not know yet what this very step has ended or sealed; an
+        // envelope made now would never be dropped.
+        let settled = |write: &Write| match write {
+            Write::NextTry { message_id, at: None, .. } | Write::SealedIn { message_id, .. } => {
+                *message_id == id
+            }
+            _ => false,
+        };
+        if step.ready.writes.iter().any(settled) {
+            return None;
+        }
         let held = self.seal_by(step, &to, &signed, Purpose::Message(id), clock)?;
         if let Some(old) = message.envelope_id {
             self.drop_envelope(step, old);
@@ -251,7 +262,7 @@ impl Mesh {
         }
         let envelope_id = held.envelope.id();
         step.ready.writes.push(Write::SealedIn { message_id: id, envelope_id });
-        let at = Some(self.next_look(step.now, Some(&held)));
+        let at = Some(self.try_after_sealing(step.now, &message, &held));
         self.note_due(at);
         step.ready.writes.push(Write::NextTry { message_id: id, attempts: message.attempts, at });
         self.hold(step, held.clone());

@@ -27,6 +27,7 @@ mod removal;
 mod requests;
 mod rotation;
 mod sealing;
+mod seams;
 mod strangers;
 mod taking;
 mod world;

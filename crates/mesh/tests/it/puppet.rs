@@ -32,7 +32,7 @@ use crate::person::{Person, START_MS, WEEK_MS};
 pub(crate) struct Stage {
     pub(crate) person: Person,
     pub(crate) now: Now,
-    next_link: u64,
+    pub(crate) next_link: u64,
 }
 
 /// Keys of somebody who is played by the test.

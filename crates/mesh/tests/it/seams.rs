@@ -1,0 +1,171 @@
+//! Where carrying, relays, requests and removal meet.
+
+use core::time::Duration;
+
+use tortalk_keys::MailboxSecret;
+use tortalk_keys::link_auth::Role;
+use tortalk_mesh::{Command, DeliveryState, Input, LinkId, Read, RetiredMailbox};
+use tortalk_model::entropy::Entropy as _;
+use tortalk_model::{EnvelopeId, MessageId, UnixMillis};
+use tortalk_seal::{Body, ResendRequest};
+use tortalk_wire::{AckResult, Frame, RefusalReason};
+
+use crate::carrying::{foreign, handed_on, with_ttl};
+use crate::person::{Person, START_MS, WEEK_MS};
+use crate::puppet::{Puppet, Stage, ack, as_frame, handed, msg, proofs_of, refused};
+use crate::relay_net::Net;
+use crate::world::World;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn held_by(person: &Person, id: &MessageId) -> Option<EnvelopeId> {
+    person.store.outgoing(id).expect("readable").expect("ours").envelope_id
+}
+
+fn holds_for(person: &Person, other: &Puppet) -> usize {
+    person.store.pending_for(&other.identity.public(), None, 9999).expect("readable").len()
+}
+
+/// Bob gets other secrets, as when he has removed somebody.
+fn renew(net: &mut Net, person: usize) {
+    let renewed = net.world.people[person].rotated(|keys, random| {
+        let new = MailboxSecret::from_seed(random.bytes());
+        let secret = core::mem::replace(&mut keys.contact_mailbox, new);
+        let until = UnixMillis(START_MS + 6 * WEEK_MS);
+        keys.retired_mailboxes.push(RetiredMailbox { secret, until });
+        keys.deposit_key = random.bytes();
+        keys.contact_read_key = random.bytes();
+    });
+    net.world.feed(person, vec![renewed]);
+    net.run();
+}
+
+// req: REQ-21
+#[test]
+fn a_request_that_was_tried_again_leaves_nothing_behind_when_it_is_accepted() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.connect(0, 1);
+    world.run();
+    let (alice, bob) = (world.identity(0), world.identity(1));
+    let add = |identity, text: &str| Command::AddContact {
+        identity,
+        name: String::new(),
+        invite: None,
+        text: text.to_owned(),
+    };
+    world.command(0, add(bob, "we met")).expect("a new contact");
+    world.run();
+    world.advance(2 * HOUR);
+    let id = world.people[0].mesh.contact(&bob).expect("a contact").requested.expect("asked");
+    let message = world.people[0].store.outgoing(&id).expect("readable").expect("ours");
+    assert!(message.attempts > 0);
+    world.cut_all();
+    let accept = Command::AcceptRequest { identity: alice, name: String::new() };
+    world.command(1, accept).expect("an open request");
+    // The accept comes in somebody's hands, with no card before it.
+    let ids = world.people[1].store.pending_for(&alice, None, 9).expect("readable");
+    let held = world.people[1].store.envelope(&ids[0]).expect("readable").expect("held");
+    let carrier = Puppet::new(7);
+    let mut stage = Stage { person: world.people.remove(0), now: world.now, next_link: 1000 };
+    stage.add(&carrier);
+    let link = stage.introduce(&carrier);
+    assert_eq!(stage.hand_over(link, held.envelope.as_bytes()).result, AckResult::Stored);
+    let message = stage.person.store.outgoing(&id).expect("readable").expect("ours");
+    assert_eq!(DeliveryState::of(&message), DeliveryState::Delivered);
+    let left = stage.person.store.pending_for(&bob, None, 9).expect("readable");
+    let held = left.iter().filter_map(|id| stage.person.store.envelope(id).expect("readable"));
+    let of_request = held.filter(|held| held.purpose == tortalk_mesh::Purpose::Message(id));
+    assert_eq!(of_request.count(), 0, "it is answered");
+}
+
+// req: REQ-21
+#[test]
+fn an_accept_does_not_confirm_words_that_never_left() {
+    let mut world = World::new(&["alice", "bob"]);
+    world.connect(0, 1);
+    world.run();
+    let (alice, bob) = (world.identity(0), world.identity(1));
+    let add = |text: &str| Command::AddContact {
+        identity: bob,
+        name: String::new(),
+        invite: None,
+        text: text.to_owned(),
+    };
+    world.command(0, add("hello")).expect("a new contact");
+    world.run();
+    world.cut_all();
+    world.advance(SECOND);
+    world.command(0, add("it is me, from the ferry")).expect("a contact");
+    let second = world.people[0].mesh.contact(&bob).expect("a contact").requested.expect("asked");
+    let accept = Command::AcceptRequest { identity: alice, name: String::new() };
+    world.command(1, accept).expect("an open request");
+    // The accept of the first comes by relay or carrier, before any card.
+    let ids = world.people[1].store.pending_for(&alice, None, 9).expect("readable");
+    let held = world.people[1].store.envelope(&ids[0]).expect("readable").expect("held");
+    let carrier = Puppet::new(7);
+    let bobs = world.people.pop().expect("bob");
+    let mut stage = Stage { person: world.people.remove(0), now: world.now, next_link: 1000 };
+    stage.add(&carrier);
+    let link = stage.introduce(&carrier);
+    assert_eq!(stage.hand_over(link, held.envelope.as_bytes()).result, AckResult::Stored);
+    assert!(bobs.store.incoming(&second).expect("readable").is_none());
+    let message = stage.person.store.outgoing(&second).expect("readable").expect("ours");
+    assert_ne!(DeliveryState::of(&message), DeliveryState::Delivered);
+    let id = message.envelope_id.expect("it is sealed");
+    assert!(stage.person.store.holds(&id).expect("readable"), "and goes on its way");
+}
+
+// req: GSP-19
+#[test]
+fn sealing_again_puts_no_timed_try_off() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    let sent = handed(&stage.send_text(&puppet, "are you there?"));
+    stage.frame(link, ack(sent[0].1, AckResult::Stored));
+    stage.feed(Input::LinkDown { link });
+    stage.wait(61 * Duration::from_secs(60));
+    // Another key: the message is sealed to it, and was acknowledged before.
+    puppet.sealing = Puppet::new(2).sealing;
+    let card = puppet.card(START_MS + 9, true).into_bytes();
+    let import = Command::ImportCard { card, name: String::new() };
+    stage.person.command(import, stage.now).0.expect("a newer card");
+    let identity = puppet.identity.public();
+    let history = stage.person.store.history(Some(&identity), None, 9).expect("readable");
+    let id = history[0].message_id;
+    assert_ne!(held_by(&stage.person, &id), Some(sent[0].1), "sealed again");
+    let message = stage.person.store.outgoing(&id).expect("readable").expect("ours");
+    let next = message.next_try.expect("it is tried again");
+    assert!(next <= stage.now.wall.saturating_add(6 * HOUR), "{next:?}, now {:?}", stage.now.wall);
+}
+
+fn bring(stage: &mut Stage, link: LinkId, puppet: &mut Puppet, text: &str, at: u64) -> AckResult {
+    let message = puppet.request(&stage.person, text, at);
+    let envelope = puppet.seal_for_intro(&stage.person, &message);
+    stage.hand_over(link, envelope.as_bytes()).result
+}
+
+/// An envelope of somebody for the puppet.
+fn stranger_mail(puppet: &mut Puppet) -> tortalk_model::Envelope {
+    let author = tortalk_keys::IdentitySecret::from_seed([0x33; 32]);
+    let draft = tortalk_seal::Draft {
+        audience: puppet.identity.public(),
+        device_id: puppet.device_id,
+        nonce: tortalk_model::Nonce::from_bytes([4; 16]),
+        sent_at: UnixMillis(START_MS),
+        chain_id: tortalk_model::ChainId::from_bytes([4; 8]),
+        counter: 1,
+        body: Body::Text("carried".into()),
+    };
+    let signed = tortalk_seal::SignedMessage::sign(&author, draft).expect("a text");
+    let key = puppet.sealing.public();
+    let recipient = tortalk_seal::Recipient { mailbox: puppet.contact.public(), key };
+    let mut random = tortalk_testkit::Seeded::new(9);
+    let sealed = tortalk_seal::seal(
+        &signed,
+        &recipient,
+        UnixMillis(START_MS + WEEK_MS).ceil_to_hour(),
+        &mut random,
+    );
+    sealed.expect("a good key").envelope
+}
