@@ -256,6 +256,30 @@ impl Mesh {
         self.relays.changed = true;
     }
 
+    /// A contact's relays may be others now: what waits for earlier ones is noted
+    /// anew.
+    // req: RLC-13
+    pub(super) fn leave_elsewhere<R: Read>(
+        &mut self,
+        step: &Step<'_, R>,
+        contact: &IdentityKey,
+    ) -> Result<(), R::Error> {
+        let relays: Vec<RelayKey> = self.relays_of(contact).iter().map(RelayAddress::key).collect();
+        let entries = self.relays.leaving.entries.values();
+        let moved = entries.filter(|entry| {
+            entry.contact == *contact && !entry.places.iter().map(|p| &p.relay).eq(&relays)
+        });
+        let moved: Vec<(EnvelopeId, bool)> = moved.map(|e| (e.id, e.everywhere)).collect();
+        for (id, everywhere) in moved {
+            self.relays.leaving.forget(&id);
+            let turns = if everywhere { Turns::Everywhere } else { Turns::InOrder };
+            if let Some(held) = step.store.envelope(&id)? {
+                self.leave(step, &held, turns);
+            }
+        }
+        Ok(())
+    }
+
     /// The store may hold envelopes for this contact that are to be left.
     pub(super) fn look_for_envelopes_for(&mut self, contact: IdentityKey) {
         match self.relays.unread.iter_mut().find(|(who, _)| *who == contact) {

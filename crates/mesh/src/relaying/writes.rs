@@ -40,7 +40,8 @@ impl Mesh {
             Event::ContactChanged(contact) => Some(contact.identity),
             _ => None,
         });
-        for contact in changed {
+        for contact in changed.collect::<Vec<_>>() {
+            self.leave_elsewhere(step, &contact)?;
             self.look_for_envelopes_for(contact);
             self.relays.changed = true;
         }
