@@ -88,13 +88,16 @@ impl Mesh {
             intro: intro.as_bytes().to_vec(),
             contact: contact.as_bytes().to_vec(),
         });
-        let mailbox = contact.contact_mailbox();
+        let way =
+            |card: &Card| (card.contact_mailbox(), card.contact().map(|part| part.relays.clone()));
+        let is_now = way(&contact);
         let before = self.own_cards.cards.replace((intro, contact));
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             self.send_own_card(step, id, 0);
         }
         self.relays.look_again();
-        if before.is_some_and(|(_, contact)| contact.contact_mailbox() != mailbox) {
+        // By the old card they would leave things where we do not look, or nowhere.
+        if before.is_some_and(|(_, contact)| way(&contact) != is_now) {
             self.send_card_to_all(step);
         }
     }

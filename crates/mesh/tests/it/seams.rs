@@ -41,6 +41,54 @@ fn renew(net: &mut Net, person: usize) {
     net.run();
 }
 
+// req: REQ-27, RLC-02
+#[test]
+fn those_who_stay_learn_the_relays_of_the_new_mailbox_too() {
+    let mut net = Net::pair([&[1], &[0]], 2);
+    renew(&mut net, 1);
+    net.advance(5 * SECOND);
+    let new = net.world.people[1].keyring.contact_mailbox.public();
+    let id = net.world.send(0, 1, "where to?");
+    net.run();
+    assert_eq!(net.world.people[1].received(), ["where to?"]);
+    assert_eq!(net.world.state(0, &id), DeliveryState::Delivered);
+    let held = net.world.people[0].mesh.contact(&net.world.identity(1)).expect("a contact");
+    let card = tortalk_keys::card::Card::parse(held.card.as_deref().expect("one")).expect("good");
+    assert_eq!(card.contact_mailbox(), Some(new));
+    assert_eq!(card.contact().expect("for contacts").relays, [net.relays[0].address.clone()]);
+}
+
+// req: REQ-27
+#[test]
+fn contacts_who_are_away_learn_that_the_relays_are_others() {
+    let mut net = Net::pair([&[2], &[0]], 3);
+    net.world.people[1].config.relays = vec![net.relays[1].address.clone()];
+    net.restart(1);
+    net.advance(5 * SECOND);
+    net.world.send(0, 1, "to the new relay");
+    net.run();
+    assert_eq!(net.world.people[1].received(), ["to the new relay"]);
+}
+
+// req: RLC-13
+#[test]
+fn what_waits_for_an_old_relay_goes_to_the_one_in_the_newer_card() {
+    let mut net = Net::pair([&[], &[0]], 2);
+    net.relays[0].manners.unreachable = true;
+    net.break_connections(0);
+    net.world.send(0, 1, "wherever you are");
+    net.run();
+    net.world.people[1].config.relays = vec![net.relays[1].address.clone()];
+    net.restart(1);
+    net.introduce(0, 1);
+    net.run();
+    assert_eq!(net.world.people[1].received(), ["wherever you are"]);
+    net.relays[0].manners.unreachable = false;
+    net.connect_again();
+    net.advance(120 * SECOND);
+    assert!(net.relays[0].left.is_empty(), "Bob is not there any more");
+}
+
 // req: REQ-21
 #[test]
 fn a_request_that_was_tried_again_leaves_nothing_behind_when_it_is_accepted() {
