@@ -149,11 +149,14 @@ impl Mesh {
         let links = self.links.values().filter(|link| link.peer.identity == identity);
         let on_its_way: BTreeSet<EnvelopeId> =
             links.flat_map(|link| link.unacked.keys().copied()).collect();
+        let accepted = self.is_accepted(&identity);
         let Some(link) = self.links.get_mut(&id) else { return Ok(batch) };
         let mut bytes = 0;
         let mut after = None;
         // What is ours to this peer, then what we carry for its mailboxes.
-        let mut sources = core::iter::once(None).chain(link.proved.clone().into_iter().map(Some));
+        // To a stranger it would show who is our contact.
+        let proved = if accepted { link.proved.clone() } else { Vec::new() };
+        let mut sources = core::iter::once(None).chain(proved.into_iter().map(Some));
         let mut source = sources.next().flatten();
         loop {
             if link.unacked.len() + batch.ready.len() >= link.unacked_max {
