@@ -100,7 +100,7 @@ impl PeerChain {
 }
 
 /// Whether this time has gone by; by a clock that was set back it has.
-fn has_passed(since: UnixMillis, time: Duration, now: UnixMillis) -> bool {
+pub(crate) fn has_passed(since: UnixMillis, time: Duration, now: UnixMillis) -> bool {
     now >= since.saturating_add(time) || now < since
 }
 
@@ -212,6 +212,12 @@ impl Mesh {
             return Ok(());
         }
         known.resent_at = Some(now);
+        // What was not taken of the answer before gives place to this one.
+        for id in core::mem::take(&mut known.resent) {
+            if step.store.holds(&id)? {
+                self.purge_own(step, id)?;
+            }
+        }
         let ResendRequest { chain_id, from, to } = request;
         let mut sent = 0;
         for message_id in step.store.written(contact, from, to)? {
@@ -246,6 +252,9 @@ impl Mesh {
         // There is a receipt, so nothing would end its efforts: it goes as receipts
         // go, until somebody has it or it expires.
         if let Some(held) = self.seal_to_contact(step, &message.contact, signed, Purpose::Receipt) {
+            if let Some(known) = self.contacts.get_mut(&message.contact) {
+                known.resent.push(held.envelope.id());
+            }
             self.hold(step, held);
         }
         Ok(())

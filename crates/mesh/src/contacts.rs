@@ -3,7 +3,7 @@
 use tortalk_keys::card::Card;
 use tortalk_keys::name;
 use tortalk_model::entropy;
-use tortalk_model::{ChainId, IdentityKey, MonoMillis, Now};
+use tortalk_model::{ChainId, EnvelopeId, IdentityKey, MonoMillis, Now};
 use tortalk_wire::ByeReason;
 
 use crate::input::LinkId;
@@ -25,6 +25,8 @@ pub(crate) struct Known {
     pub(crate) gap_shown: u64,
     /// When a resend request of theirs was last answered.
     pub(crate) resent_at: Option<MonoMillis>,
+    /// Envelopes of that answer whose messages have receipts: they end by themselves.
+    pub(crate) resent: Vec<EnvelopeId>,
     /// They have shown another store, and no card since.
     pub(crate) store_is_new: bool,
 }
@@ -45,6 +47,7 @@ impl Known {
             clock_offset_ms: None,
             gap_shown: 0,
             resent_at: None,
+            resent: Vec::new(),
             store_is_new: false,
         }
     }
