@@ -7,13 +7,14 @@ use tortalk_keys::card::Card;
 use tortalk_keys::name;
 use tortalk_model::envelope::Envelope;
 use tortalk_model::limits::{
-    REQUEST_KEPT, REQUEST_RETRY_AFTER_S, REQUESTS_MAX, REQUESTS_PER_ADDRESS_MAX,
-    REQUESTS_PER_RELAY_MAX,
+    REQUEST_AGAIN_AFTER, REQUEST_KEPT, REQUEST_RECEIPTS_MAX, REQUEST_RETRY_AFTER_S, REQUESTS_MAX,
+    REQUESTS_PER_ADDRESS_MAX, REQUESTS_PER_RELAY_MAX,
 };
 use tortalk_model::{ChainId, IdentityKey, MessageId, RelayKey, SignedHash, UnixMillis};
 use tortalk_seal::{Body, OpenedMessage, ReceiptEntry, ReceiptKind};
 use tortalk_wire::RefusalReason;
 
+use crate::chains::has_passed;
 use crate::mesh::{CommandResult, Mesh, Step};
 use crate::read::Read;
 use crate::ready::{CommandError, Event, Outcome};
@@ -146,6 +147,15 @@ impl Mesh {
         if before.is_some_and(|before| opened.sent_at() <= before.sent_at) {
             return Ok(Verdict::DUPLICATE);
         }
+        let lately = before.is_some_and(|before| {
+            !has_passed(before.received_at, REQUEST_AGAIN_AFTER, step.now.wall)
+        });
+        // Each leaves an id that is remembered for two weeks.
+        // req: REQ-29
+        if lately {
+            let seconds = u32::try_from(REQUEST_AGAIN_AFTER.as_secs()).unwrap_or(u32::MAX);
+            return Ok(Verdict::refused_for(RefusalReason::Quota, seconds));
+        }
         let full = self.requests.open.len() >= REQUESTS_MAX
             || self.requests.from(source) >= source.limit();
         // req: REQ-16, REQ-17, REQ-18
@@ -170,8 +180,10 @@ impl Mesh {
         let envelope_id = envelope.id();
         step.ready.writes.push(Write::Seen { envelope_id, until, purge_key: None });
         step.ready.events.push(Event::ContactRequest(Box::new(request.clone())));
+        // Who does not take their receipts has no more made.
+        let receipts = step.store.pending_for(&sender, None, REQUEST_RECEIPTS_MAX)?.len();
         // req: REQ-19
-        if self.config.request_receipts {
+        if self.config.request_receipts && receipts < REQUEST_RECEIPTS_MAX {
             let kind = ReceiptKind::Delivered;
             let signed_hash = opened.signed_hash();
             self.confirm_request(step, &card, ReceiptEntry { message_id, signed_hash, kind });

@@ -90,6 +90,10 @@ pub const REQUESTS_PER_RELAY_MAX: usize = 16;
 /// Who finds no place for a request is told to come again after this time, in
 /// seconds.
 pub const REQUEST_RETRY_AFTER_S: u32 = 3600;
+/// A newer request takes the place of an open one after this time.
+pub const REQUEST_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Receipts for requests of one stranger that are held at a time.
+pub const REQUEST_RECEIPTS_MAX: usize = 4;
 /// A request that nobody decided on is forgotten after this time; a declined one
 /// is known for as long.
 pub const REQUEST_KEPT: Duration = RESEAL_FOR;

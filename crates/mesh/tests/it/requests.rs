@@ -300,10 +300,14 @@ fn a_newer_request_replaces_and_an_older_one_changes_nothing() {
     assert_eq!(say(&mut puppet, &mut stage, "second", START_MS + 2), AckResult::Stored);
     assert_eq!(say(&mut puppet, &mut stage, "first", START_MS + 1), AckResult::Duplicate);
     assert_eq!(asked(&stage.person)[0].text, "second");
+    let quota = refused(RefusalReason::Quota);
+    assert_eq!(say(&mut puppet, &mut stage, "third", START_MS + 3), quota, "too soon");
+    stage.wait(Duration::from_secs(60));
     assert_eq!(say(&mut puppet, &mut stage, "third", START_MS + 3), AckResult::Stored);
     let open = asked(&stage.person);
     assert_eq!((open.len(), open[0].text.as_str()), (1, "third"));
     // The same message in another envelope is the same request.
+    stage.wait(Duration::from_secs(60));
     let message = puppet.request(&stage.person, "fourth", START_MS + 4);
     assert_eq!(bring(&mut stage, link, &mut puppet, &message).result, AckResult::Stored);
     assert_eq!(bring(&mut stage, link, &mut puppet, &message).result, AckResult::Duplicate);
@@ -344,6 +348,7 @@ fn strangers_have_thirty_two_places_and_an_address_two_of_them() {
     assert_eq!(asked(&stage.person).len(), 32);
     assert_eq!(stranger_asks(&mut stage, 999, address(99)), quota);
     // Who has a place keeps it for what is newer; the machine may start anew.
+    stage.wait(Duration::from_secs(60));
     stage.person.rebuild();
     stage.feed(tortalk_mesh::Input::Started);
     let mut first = Puppet::new(1);

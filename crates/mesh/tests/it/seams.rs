@@ -193,6 +193,93 @@ fn bring(stage: &mut Stage, link: LinkId, puppet: &mut Puppet, text: &str, at: u
     stage.hand_over(link, envelope.as_bytes()).result
 }
 
+// req: REQ-29
+#[test]
+fn a_stranger_who_asks_on_and_on_makes_us_hold_no_more() {
+    let mut puppet = Puppet::new(1);
+    let mut stage = Stage::new();
+    stage.person.set_request_receipts(true);
+    stage.person.rebuild();
+    stage.feed(Input::Started);
+    let (link, _) = stage.link(&puppet, Role::Responder);
+    stage.frame(link, puppet.proofs(Role::Initiator));
+    stage.frame(link, Frame::Pull);
+    let mut stored = 0;
+    for n in 0..1200 {
+        let text = format!("{n}");
+        stored += usize::from(
+            bring(&mut stage, link, &mut puppet, &text, START_MS + n) == AckResult::Stored,
+        );
+        stage.wait(SECOND);
+    }
+    assert!((19..=21).contains(&stored), "{stored} in twenty minutes");
+    assert!(holds_for(&stage.person, &puppet) <= 4);
+    let quota = refused(RefusalReason::Quota);
+    bring(&mut stage, link, &mut puppet, "and again", START_MS + 9998);
+    assert_eq!(bring(&mut stage, link, &mut puppet, "again", START_MS + 9999), quota);
+}
+
+// req: DLV-19
+#[test]
+fn who_asks_again_and_again_and_takes_nothing_makes_us_hold_one_answer() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    for n in 0..3 {
+        let sent = handed(&stage.send_text(&puppet, &format!("{n}")));
+        stage.frame(link, ack(sent[0].1, AckResult::Stored));
+        let envelope = tortalk_model::Envelope::parse(sent[0].0.envelope.to_vec()).expect("ours");
+        let opened = tortalk_seal::open(&envelope, &puppet.sealing, &puppet.identity.public())
+            .expect("good");
+        let entry = tortalk_seal::ReceiptEntry {
+            message_id: opened.message_id(),
+            signed_hash: opened.signed_hash(),
+            kind: tortalk_seal::ReceiptKind::Delivered,
+        };
+        let receipt = puppet.message(stage.person.identity(), Body::Receipt(vec![entry]));
+        let envelope = puppet.seal(&stage.person, &receipt);
+        stage.frame(link, msg(&envelope));
+    }
+    assert_eq!(holds_for(&stage.person, &puppet), 0);
+    let chain_id =
+        stage.person.mesh.contact(&puppet.identity.public()).expect("a contact").chain_id;
+    for _ in 0..5 {
+        let body = Body::ResendRequest(ResendRequest { chain_id, from: 1, to: 3 });
+        let message = puppet.message(stage.person.identity(), body);
+        let envelope = puppet.seal(&stage.person, &message);
+        let sent = handed(&stage.frame(link, msg(&envelope)));
+        assert!(
+            sent.iter().filter(|(msg, _)| matches!(puppet.open(msg), Body::Text(_))).count() == 3
+        );
+        // The receipt of the question is taken, the answer is not.
+        for (sent, id) in sent {
+            if matches!(puppet.open(&sent), Body::Receipt(_)) {
+                stage.frame(link, ack(id, AckResult::Stored));
+            }
+        }
+        stage.wait(601 * SECOND);
+    }
+    assert_eq!(holds_for(&stage.person, &puppet), 3);
+}
+
+// req: CAR-09
+#[test]
+fn a_stranger_who_asks_is_given_nothing_that_is_carried() {
+    let (giver, mut stranger) = (Puppet::new(1), Puppet::new(2));
+    let (mut stage, link) = Stage::with_contact(&giver);
+    let (envelope, _) = foreign(1, START_MS + WEEK_MS);
+    // It is for a mailbox that the stranger can prove.
+    let text = stranger_mail(&mut stranger);
+    stage.frame(link, with_ttl(&envelope, 2));
+    stage.frame(link, with_ttl(&text, 2));
+    let (link, _) = stage.link(&stranger, Role::Responder);
+    stage.frame(link, proofs_of([&stranger.intro, &stranger.contact], Role::Initiator));
+    stage.frame(link, stranger.hello());
+    stage.frame(link, as_frame(&stranger.card(START_MS, false)));
+    assert_eq!(bring(&mut stage, link, &mut stranger, "hello", START_MS), AckResult::Stored);
+    let actions = stage.frame(link, Frame::Pull);
+    assert!(handed_on(&actions, link).is_empty(), "it shows who is our contact");
+}
+
 /// An envelope of somebody for the puppet.
 fn stranger_mail(puppet: &mut Puppet) -> tortalk_model::Envelope {
     let author = tortalk_keys::IdentitySecret::from_seed([0x33; 32]);
