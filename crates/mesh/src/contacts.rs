@@ -264,7 +264,12 @@ impl Mesh {
         if held.is_some_and(|held| card.supersedes(held)) && card.is_ahead_of(step.now.wall) {
             return Ok(Err(CommandError::CardAhead));
         }
-        self.add_contact(step, card.identity(), name, None, Some(card))
+        let identity = card.identity();
+        let added = self.add_contact(step, identity, name, None, Some(card))?;
+        if added.is_ok() {
+            self.answer_request(step, &identity);
+        }
+        Ok(added)
     }
 
     /// A card came in a frame on a link.

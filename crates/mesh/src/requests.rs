@@ -249,12 +249,23 @@ impl Mesh {
         if added.is_err() {
             return Ok(added);
         }
-        self.requests.open.remove(&identity);
-        step.ready.writes.push(Write::DropRequest(identity));
+        self.answer_request(step, &identity);
+        Ok(added)
+    }
+
+    /// Tells somebody who is a contact now that what they asked for, if they did, is
+    /// granted.
+    pub(crate) fn answer_request<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: &IdentityKey,
+    ) {
+        let Some(request) = self.requests.open.remove(identity) else { return };
+        self.place_was_freed();
+        step.ready.writes.push(Write::DropRequest(*identity));
         step.ready.writes.push(Write::PutIncoming(Box::new(as_message(request))));
         // req: REQ-20
-        self.send_accept(step, &identity);
-        Ok(added)
+        self.send_accept(step, identity);
     }
 
     pub(crate) fn decline_request<R: Read>(
@@ -276,6 +287,7 @@ impl Mesh {
         identity: &IdentityKey,
     ) -> bool {
         let Some(request) = self.requests.open.remove(identity) else { return false };
+        self.place_was_freed();
         let until = step.now.wall.saturating_add(REQUEST_KEPT);
         // req: REQ-22
         step.ready.writes.push(Write::Declined { message_id: request.message_id, until });

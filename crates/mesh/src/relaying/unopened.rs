@@ -24,6 +24,8 @@ pub(super) struct Unopened {
     bytes: usize,
     /// Those that wait for nothing but the budget for strangers.
     for_budget: VecDeque<EnvelopeId>,
+    /// Requests for which there was no place.
+    for_place: VecDeque<EnvelopeId>,
 }
 
 struct Kept {
@@ -38,7 +40,7 @@ struct Kept {
 impl Unopened {
     pub(super) fn load(ids: Vec<EnvelopeId>) -> Self {
         let kept = ids.into_iter().map(|id| Kept { id, len: 0, mailbox: None, relay: None });
-        Self { kept: kept.collect(), bytes: 0, for_budget: VecDeque::new() }
+        Self { kept: kept.collect(), ..Self::default() }
     }
 
     fn note(&mut self, envelope: &Envelope, relay: Option<RelayKey>) {
@@ -52,7 +54,21 @@ impl Unopened {
         self.bytes += len;
     }
 
+    /// Notes for what it waits.
+    fn wait_for(&mut self, id: EnvelopeId, fate: Fate) {
+        let queue = match fate {
+            Fate::NoBudget => &mut self.for_budget,
+            Fate::NoPlace => &mut self.for_place,
+            Fate::NoKey | Fate::Done => return,
+        };
+        if !queue.contains(&id) {
+            queue.push_back(id);
+        }
+    }
+
     fn forget(&mut self, id: &EnvelopeId) {
+        self.for_budget.retain(|waiting| waiting != id);
+        self.for_place.retain(|waiting| waiting != id);
         if let Some(index) = self.kept.iter().position(|kept| kept.id == *id) {
             let gone = self.kept.remove(index);
             self.bytes -= gone.map_or(0, |gone| gone.len);
@@ -89,9 +105,7 @@ impl Mesh {
         step.ready.writes.push(Write::PutUnopened { envelope: envelope_kept, until });
         let unopened = &mut self.relays.unopened;
         unopened.note(envelope, Some(relay));
-        if fate == Fate::NoBudget && !unopened.for_budget.contains(&envelope_id) {
-            unopened.for_budget.push_back(envelope_id);
-        }
+        unopened.wait_for(envelope_id, fate);
         let intro = self.keyring.intro_mailbox.public();
         while let Some(id) = unopened.surplus(&intro) {
             unopened.forget(&id);
@@ -126,6 +140,15 @@ impl Mesh {
         Ok(())
     }
 
+    /// A request has been decided on: another that came through a relay may have
+    /// its place.
+    // req: RLC-10
+    pub(crate) fn place_was_freed(&mut self) {
+        let Unopened { for_budget, for_place, .. } = &mut self.relays.unopened;
+        for_budget.append(for_place);
+        self.relays.changed = true;
+    }
+
     pub(super) fn wake_for_budget(&mut self, now: MonoMillis) {
         if !self.relays.unopened.for_budget.is_empty() {
             self.relays.wake(now + BUDGET_AFTER);
@@ -148,16 +171,10 @@ impl Mesh {
         let relay = kept.and_then(|kept| kept.relay).or_else(|| self.relays.own.first().copied());
         let relay = relay.unwrap_or(RelayKey::from_bytes([0; 32]));
         let fate = self.take_in_fetched(step, relay, &envelope)?;
-        match fate {
-            Fate::Done => {
-                self.relays.unopened.forget(&id);
-                step.ready.writes.push(Write::DropUnopened(id));
-            }
-            Fate::NoBudget if !self.relays.unopened.for_budget.contains(&id) => {
-                self.relays.unopened.for_budget.push_back(id);
-            }
-            Fate::NoBudget => {}
-            Fate::NoKey | Fate::NoPlace => {}
+        self.relays.unopened.wait_for(id, fate);
+        if fate == Fate::Done {
+            self.relays.unopened.forget(&id);
+            step.ready.writes.push(Write::DropUnopened(id));
         }
         Ok(fate)
     }

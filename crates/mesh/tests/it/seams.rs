@@ -219,6 +219,47 @@ fn a_stranger_who_asks_on_and_on_makes_us_hold_no_more() {
     assert_eq!(bring(&mut stage, link, &mut puppet, "again", START_MS + 9999), quota);
 }
 
+// req: RLC-10
+#[test]
+fn a_request_without_a_place_comes_in_when_there_is_one() {
+    let mut net = Net::new(&[("bob", &[0])], 1);
+    let intro = net.world.people[0].keyring.intro_mailbox.public();
+    for n in 0..17 {
+        let mut stranger = Puppet::new(100 + n);
+        let bob = &net.world.people[0];
+        let message = stranger.request(bob, "hello", START_MS);
+        let envelope = stranger.seal_for_intro(bob, &message);
+        net.relays[0].plant(intro, envelope.as_bytes().to_vec());
+    }
+    net.run();
+    assert_eq!(net.world.people[0].mesh.requests().count(), 16);
+    let who = net.world.people[0].mesh.requests().next().expect("a request").identity;
+    net.world.command(0, Command::DeclineRequest { identity: who }).expect("a request");
+    net.run();
+    net.advance(2 * SECOND);
+    assert_eq!(net.world.people[0].mesh.requests().count(), 16);
+    assert!(net.world.people[0].store.unopened().expect("readable").is_empty());
+}
+
+// req: REQ-20
+#[test]
+fn the_card_of_somebody_who_asks_accepts_them() {
+    let mut puppet = Puppet::new(1);
+    let mut stage = Stage::new();
+    let (link, _) = stage.link(&puppet, Role::Responder);
+    stage.frame(link, puppet.proofs(Role::Initiator));
+    stage.frame(link, Frame::Pull);
+    assert_eq!(bring(&mut stage, link, &mut puppet, "hello", START_MS), AckResult::Stored);
+    let card = puppet.card(START_MS, true).into_bytes();
+    let import = Command::ImportCard { card, name: String::new() };
+    let (outcome, actions) = stage.person.command(import, stage.now);
+    outcome.expect("a good card");
+    assert_eq!(stage.person.mesh.requests().count(), 0);
+    assert!(stage.person.store.requests().expect("readable").is_empty());
+    let bodies: Vec<Body> = handed(&actions).iter().map(|(msg, _)| puppet.open(msg)).collect();
+    assert!(matches!(bodies[..], [Body::ContactAccept { .. }]), "{bodies:?}");
+}
+
 // req: DLV-19
 #[test]
 fn who_asks_again_and_again_and_takes_nothing_makes_us_hold_one_answer() {
