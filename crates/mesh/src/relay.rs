@@ -14,6 +14,8 @@
 //! [`RelayInput::Up`]. A driver that builds the machine anew ends every connection
 //! with relays as it closes every link; the new machine says with which to connect.
 
+use core::fmt;
+
 use tortalk_keys::relay::RelayAddress;
 use tortalk_model::envelope::Envelope;
 use tortalk_model::{EnvelopeId, Epoch, MailboxKey, PurgeKey, RelayKey, UnixMillis};
@@ -93,7 +95,7 @@ pub enum RelayAction {
 }
 
 /// The owner's answer to a relay's challenge, signed by the mailbox key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PullProof {
     /// Whose envelopes.
     pub mailbox: MailboxKey,
@@ -105,6 +107,16 @@ pub struct PullProof {
     pub deposit_key: Option<[u8; 32]>,
     /// Signature over the drawn proof (RLY-03).
     pub signature: [u8; 64],
+}
+
+impl fmt::Debug for PullProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mailbox, deposit_key, .. } = self;
+        f.debug_struct("PullProof")
+            .field("mailbox", mailbox)
+            .field("registers", &deposit_key.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A sealed card as it lies at a relay.

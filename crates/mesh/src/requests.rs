@@ -1,5 +1,6 @@
 //! People who ask to be a contact and are none yet (spec/contacts.md).
 
+use core::fmt;
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ use crate::sending::remember_until;
 use crate::write::{IncomingMessage, Write};
 
 /// Somebody who asks to be a contact; waits for the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ContactRequest {
     /// Who, proved by the message's signature.
     pub identity: IdentityKey,
@@ -43,6 +44,17 @@ pub struct ContactRequest {
     pub received_at: UnixMillis,
     /// How it came.
     pub source: RequestSource,
+}
+
+impl fmt::Debug for ContactRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The card holds keys that only contacts have; the text is private.
+        f.debug_struct("ContactRequest")
+            .field("identity", &self.identity)
+            .field("message_id", &self.message_id)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a request came; how many may come so is limited.

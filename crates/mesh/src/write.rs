@@ -1,5 +1,7 @@
 //! What the machine wants to be durable.
 
+use core::fmt;
+
 use tortalk_keys::relay::RelayAddress;
 use tortalk_model::envelope::Envelope;
 use tortalk_model::{
@@ -176,7 +178,7 @@ pub enum Standing {
 }
 
 /// Somebody whom the user has dealt with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Contact {
     /// Who.
     pub identity: IdentityKey,
@@ -208,8 +210,20 @@ pub struct Contact {
     pub added_at: UnixMillis,
 }
 
+impl fmt::Debug for Contact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Card and invite hold keys that only contacts have.
+        f.debug_struct("Contact")
+            .field("identity", &self.identity)
+            .field("standing", &self.standing)
+            .field("card", &self.card.as_ref().map(Vec::len))
+            .field("invite", &self.invite.as_ref().map(Vec::len))
+            .finish_non_exhaustive()
+    }
+}
+
 /// A message that the user wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutgoingMessage {
     /// Its name.
     pub message_id: MessageId,
@@ -235,6 +249,18 @@ pub struct OutgoingMessage {
     pub next_try: Option<UnixMillis>,
     /// Everything that is known about its way, oldest first.
     pub evidence: Vec<Evidence>,
+}
+
+impl fmt::Debug for OutgoingMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingMessage")
+            .field("message_id", &self.message_id)
+            .field("contact", &self.contact)
+            .field("body_type", &self.body_type)
+            .field("envelope_id", &self.envelope_id)
+            .field("next_try", &self.next_try)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One piece of evidence about an outgoing message.

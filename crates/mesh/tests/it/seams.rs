@@ -345,3 +345,19 @@ fn stranger_mail(puppet: &mut Puppet) -> tortalk_model::Envelope {
     );
     sealed.expect("a good key").envelope
 }
+
+#[test]
+fn no_secret_is_shown_for_debugging() {
+    let puppet = Puppet::new(1);
+    let (stage, _) = Stage::with_contact(&puppet);
+    let contact = stage.person.mesh.contact(&puppet.identity.public()).expect("a contact");
+    // The card holds the deposit key and the read key.
+    let shown = format!("{contact:?}");
+    assert!(!shown.contains(&format!("{:?}", [1_u8; 32]).replace(['[', ']'], "")), "{shown}");
+    let mut net = Net::new(&[("alice", &[0])], 1);
+    let proof = net.relays[0].proofs.iter().find(|proof| proof.deposit_key.is_some());
+    let shown = format!("{:?}", proof.expect("one for contacts"));
+    let key = format!("{:?}", net.world.people[0].keyring.deposit_key);
+    assert!(!shown.contains(&key), "{shown}");
+    net.run();
+}
