@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tortalk_keys::invite::Invite;
 use tortalk_keys::relay::RelayAddress;
 use tortalk_model::limits::relay::{
-    CARRIED_TO_RELAY_AFTER, LEAVING_MAX, NEXT_RELAY_AFTER, WINDOW_BYTES_MAX, WINDOW_MAX,
+    CARRIED_TO_RELAY_AFTER, LEAVING_MAX, LEAVING_PER_CONTACT_MAX, NEXT_RELAY_AFTER,
+    WINDOW_BYTES_MAX, WINDOW_MAX,
 };
 use tortalk_model::{EnvelopeId, IdentityKey, MonoMillis, RelayKey};
 
@@ -26,6 +27,8 @@ const ADDRESSES_MAX: usize = 3;
 pub(super) struct Leaving {
     entries: BTreeMap<u64, Entry>,
     numbers: BTreeMap<EnvelopeId, u64>,
+    /// How many are for each contact.
+    by_contact: BTreeMap<IdentityKey, usize>,
     next: u64,
 }
 
@@ -72,13 +75,19 @@ impl Leaving {
     fn insert(&mut self, entry: Entry) {
         self.forget(&entry.id);
         self.numbers.insert(entry.id, self.next);
+        *self.by_contact.entry(entry.contact).or_default() += 1;
         self.entries.insert(self.next, entry);
         self.next += 1;
     }
 
     pub(super) fn forget(&mut self, id: &EnvelopeId) {
-        if let Some(number) = self.numbers.remove(id) {
-            self.entries.remove(&number);
+        let Some(number) = self.numbers.remove(id) else { return };
+        let Some(entry) = self.entries.remove(&number) else { return };
+        if let Some(count) = self.by_contact.get_mut(&entry.contact) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_contact.remove(&entry.contact);
+            }
         }
     }
 
@@ -97,6 +106,11 @@ impl Leaving {
 
     fn is_full(&self) -> bool {
         self.entries.len() >= LEAVING_MAX
+    }
+
+    fn has_place_for(&self, contact: &IdentityKey) -> bool {
+        let theirs = self.by_contact.get(contact).copied().unwrap_or(0);
+        !self.is_full() && theirs < LEAVING_PER_CONTACT_MAX
     }
 
     /// What a relay was asked and did not answer is asked again.
@@ -227,7 +241,7 @@ impl Mesh {
         if relays.is_empty() {
             return;
         }
-        if self.relays.leaving.is_full() && !self.relays.leaving.contains(&id) {
+        if !self.relays.leaving.has_place_for(&contact) && !self.relays.leaving.contains(&id) {
             if held.purpose != Purpose::Carried {
                 self.look_for_envelopes_for(contact);
             }
@@ -293,16 +307,19 @@ impl Mesh {
         &mut self,
         step: &mut Step<'_, R>,
     ) -> Result<(), R::Error> {
-        while let Some((contact, after)) = self.relays.unread.front().copied() {
+        for _ in 0..self.relays.unread.len() {
             if self.relays.leaving.is_full() {
                 return Ok(());
             }
+            let Some((contact, after)) = self.relays.unread.pop_front() else { return Ok(()) };
             if !self.is_accepted(&contact) || self.relays_of(&contact).is_empty() {
-                self.relays.unread.pop_front();
+                continue;
+            }
+            if !self.relays.leaving.has_place_for(&contact) {
+                self.relays.unread.push_back((contact, after));
                 continue;
             }
             let page = step.store.pending_for(&contact, after, PAGE)?;
-            self.relays.unread.pop_front();
             if page.len() == PAGE {
                 self.relays.unread.push_front((contact, page.last().copied()));
             }

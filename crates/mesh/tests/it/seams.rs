@@ -361,3 +361,27 @@ fn no_secret_is_shown_for_debugging() {
     assert!(!shown.contains(&key), "{shown}");
     net.run();
 }
+
+// req: RLC-15
+#[test]
+fn one_contact_whose_relay_is_dead_does_not_hold_up_the_others() {
+    let people: [(&str, &[usize]); 3] = [("alice", &[]), ("bob", &[0]), ("carol", &[1])];
+    let mut net = Net::new(&people, 2);
+    net.introduce(0, 1);
+    net.introduce(0, 2);
+    net.relays[0].manners.unreachable = true;
+    net.break_connections(0);
+    let texts: Vec<String> = (0..4100).map(|n| n.to_string()).collect();
+    net.world.send_all(0, 1, &texts);
+    net.run();
+    let id = net.world.send(0, 2, "and you?");
+    net.run();
+    assert_eq!(net.world.people[2].received(), ["and you?"]);
+    assert_eq!(net.world.state(0, &id), DeliveryState::AtRelay);
+    // What had no place before has one when there is room.
+    net.relays[0].manners.unreachable = false;
+    net.connect_again();
+    net.run();
+    net.advance(2 * SECOND);
+    assert_eq!(net.world.people[1].received().len(), texts.len());
+}

@@ -70,6 +70,8 @@ pub const NEXT_RELAY_AFTER: Duration = Duration::from_secs(60);
 pub const CARRIED_TO_RELAY_AFTER: Duration = Duration::from_secs(60);
 /// Envelopes that wait in memory to be left at relays.
 pub const LEAVING_MAX: usize = 4_096;
+/// Of them for one contact, so that one with dead relays holds nobody else's up.
+pub const LEAVING_PER_CONTACT_MAX: usize = LEAVING_MAX / 8;
 /// Own cards are put into their drops again after this time.
 pub const CARD_AGAIN_AFTER: Duration = Duration::from_secs(30 * DAY);
 /// A contact's drop is read when its newest key ends within this time.
