@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -63,6 +64,7 @@ pub enum SetError {
 /// See [`SetError`]. What is written is parsed first, and anything but exactly
 /// this change is refused.
 pub fn set(file: &Path, section: &str, key: &str, value: &Value) -> Result<Settings, SetError> {
+    let _one_at_a_time = one_at_a_time();
     let old = read_text(file)?;
     write(file, &with_value(&old, section, key, value)?)
 }
@@ -75,8 +77,16 @@ pub fn set(file: &Path, section: &str, key: &str, value: &Value) -> Result<Setti
 ///
 /// See [`SetError`].
 pub fn pin_relay(file: &Path, url: &RelayUrl, key: &[u8; 32]) -> Result<Settings, SetError> {
+    let _one_at_a_time = one_at_a_time();
     let old = read_text(file)?;
     write(file, &with_key(&old, url, key)?)
+}
+
+/// Held from reading the file to replacing it, so that two changes of one
+/// process do not undo each other: relays are pinned all at the same time.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static EDITING: Mutex<()> = Mutex::new(());
+    EDITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write(file: &Path, new: &str) -> Result<Settings, SetError> {

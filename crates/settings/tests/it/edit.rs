@@ -246,3 +246,26 @@ fn other_changes_leave_relays_alone() {
     let now = after(text, "user", "username", &name("Alice")).unwrap();
     assert_eq!(now, format!("{text}\n[user]\nusername = \"Alice\"\n"));
 }
+
+#[test]
+fn relays_that_are_pinned_at_the_same_time_all_stay_pinned() {
+    const RELAYS: u16 = 4;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("settings.toml");
+    for round in 0..8 {
+        let one = |relay: u16| format!("[[relays]]\nurl = \"https://a:{}\"\n", relay + 1);
+        std::fs::write(&file, (0..RELAYS).map(one).collect::<String>()).unwrap();
+        std::thread::scope(|scope| {
+            for relay in 0..RELAYS {
+                let file = &file;
+                scope.spawn(move || {
+                    let url = format!("https://a:{}", relay + 1).parse().unwrap();
+                    pin_relay(file, &url, &[7; 32]).unwrap();
+                });
+            }
+        });
+        let settings = Settings::load(&file).unwrap();
+        let pinned = settings.relays.iter().filter(|relay| relay.key.is_some()).count();
+        assert_eq!(pinned, usize::from(RELAYS), "round {round}");
+    }
+}
