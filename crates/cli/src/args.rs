@@ -435,7 +435,7 @@ pub(crate) struct History {
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// With --json: end when standard input ends
-    #[arg(long, requires = "json")]
+    #[arg(long)]
     pub(crate) until_eof: bool,
 
     /// Break a promise on purpose, for checks that have to notice it

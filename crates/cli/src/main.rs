@@ -33,7 +33,7 @@ use exit::{Exit, Failure};
 use output::Format;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse().and_then(checked) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -43,6 +43,16 @@ fn main() -> ExitCode {
         output::report(failure, format);
     }
     output::code_of(&result).into()
+}
+
+/// What the parser cannot check: it looks for an option of every command only
+/// where the command's own options stand.
+fn checked(cli: Cli) -> Result<Cli, clap::Error> {
+    if matches!(&cli.command, Command::Run(run) if run.until_eof) && !cli.global.json {
+        let line = "--until-eof goes with --json only: add that or leave both out";
+        return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, line));
+    }
+    Ok(cli)
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
