@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use tortalk_node::control::protocol::RelayState;
 
 use crate::args::{Cli, Command, Contacts};
 use crate::context::Context;
@@ -55,6 +56,28 @@ pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
     clap_complete::generate(shell, &mut Cli::command(), "tortalk", &mut script);
     let mut stdout = io::stdout().lock();
     stdout.write_all(&script).and_then(|()| stdout.flush()).map_err(|error| Failure::output(&error))
+}
+
+/// How it stands with a relay, behind its address; for what is wrong also what
+/// to do.
+pub(crate) const fn relay_words(state: RelayState) -> &'static str {
+    match state {
+        RelayState::Up => "is up",
+        RelayState::Connecting => "is being connected with",
+        RelayState::Unreachable => "is not reached: see whether it runs and its address is right",
+        RelayState::OtherKey => {
+            "has another key than the one in settings.toml: ask who runs it; if the key is new, \
+             put the new one there"
+        }
+        RelayState::NotARelay => {
+            "is no relay of this version, or not by this name: check its address, and for updates"
+        }
+        RelayState::NotPrivate => {
+            "has no TLS certificate that is good for it: nothing was sent; see `insecure` in \
+             settings.toml"
+        }
+        _ => "is in a state that this version cannot name",
+    }
 }
 
 /// Reads a text file, or standard input for `-`.

@@ -9,7 +9,7 @@ use tortalk_node::control::lines::{self, AtEnd, EventsFrom};
 use tortalk_node::sabotage::Sabotage;
 use tortalk_node::{Handle, Node, NodeOptions};
 
-use super::state_words;
+use super::{relay_words, state_words};
 use crate::args::Run;
 use crate::context::Context;
 use crate::exit::Failure;
@@ -164,15 +164,26 @@ fn event_line(out: Output, line: &EventLine) -> Option<String> {
             format!("contact {}: {}", name(&contact.name), text::one_line(&contact.standing))
         }
         NodeEvent::ClockDiffers { name: of, offset_ms, .. } => {
-            let span = when::span(offset_ms.unsigned_abs());
-            let way = if *offset_ms > 0 { "ahead of" } else { "behind" };
-            let line = format!("{}'s clock is {span} {way} ours: one is wrong", name(of));
+            clock_line(out, &text::one_line(of), *offset_ms)
+        }
+        NodeEvent::RelayUp { url } => {
+            out.paint(Style::Good, &format!("relay {} is up", text::one_line(url)))
+        }
+        NodeEvent::RelayDown { url, state } => {
+            let line = format!("relay {} {}", text::one_line(url), relay_words(*state));
             out.paint(Style::Waiting, &line)
         }
         NodeEvent::RelayAdopted { relay } => format!(
             "you have no relay of your own: answers come to {}, of the address that you added",
             text::one_line(relay)
         ),
+        NodeEvent::RelayClockDiffers { url, offset_ms } => {
+            let whose = url.as_ref().map_or_else(
+                || "somebody's relay".to_owned(),
+                |url| format!("relay {}", text::one_line(url)),
+            );
+            clock_line(out, &whose, *offset_ms)
+        }
         NodeEvent::StoreFailed { message } => out.paint(Style::Bad, &text::one_line(message)),
         NodeEvent::StoreWorks => out.paint(Style::Good, "the store works again"),
         NodeEvent::Missed { count } => format!("{count} events were too fast to be shown"),
@@ -181,9 +192,17 @@ fn event_line(out: Output, line: &EventLine) -> Option<String> {
     })
 }
 
+fn clock_line(out: Output, whose: &str, offset_ms: i64) -> String {
+    let span = when::span(offset_ms.unsigned_abs());
+    let way = if offset_ms > 0 { "ahead of" } else { "behind" };
+    let line = format!("the clock of {whose} is {span} {way} ours: see whether ours is right");
+    out.paint(Style::Waiting, &line)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::ColorChoice;
+    use tortalk_node::control::protocol::RelayState;
 
     use super::*;
     use crate::output::Format;
@@ -195,5 +214,22 @@ mod tests {
         let event = NodeEvent::WantsContact { identity: "ab".into(), own_name };
         let line = event_line(out, &EventLine { at: 0, event }).expect("is shown");
         assert!(!line.contains(char::is_control), "{line}");
+    }
+
+    #[test]
+    fn relays_come_and_go_in_words() {
+        let out = Output::new(Format::Human, ColorChoice::Never);
+        let line = |event| event_line(out, &EventLine { at: 0, event }).expect("is shown");
+        let url = || "http://127.0.0.1:7".to_owned();
+        let up = NodeEvent::RelayUp { url: url() };
+        assert_eq!(line(up), "relay http://127.0.0.1:7 is up");
+        let down = NodeEvent::RelayDown { url: url(), state: RelayState::Unreachable };
+        assert!(line(down).starts_with("relay http://127.0.0.1:7 is not reached: "));
+        let of_ours = NodeEvent::RelayClockDiffers { url: Some(url()), offset_ms: -7_200_000 };
+        assert!(
+            line(of_ours).starts_with("the clock of relay http://127.0.0.1:7 is 2 hours behind")
+        );
+        let of_others = NodeEvent::RelayClockDiffers { url: None, offset_ms: 7_200_000 };
+        assert!(line(of_others).starts_with("the clock of somebody's relay is 2 hours ahead of"));
     }
 }

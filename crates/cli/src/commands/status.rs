@@ -1,8 +1,9 @@
 //! `tortalk status`
 
 use serde_json::json;
-use tortalk_node::control::protocol::{Request, Response, Visible};
+use tortalk_node::control::protocol::{RelayLine, RelayState, Request, Response, Visible};
 
+use super::relay_words;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::output::Style;
@@ -54,6 +55,18 @@ pub(crate) async fn status(context: &Context) -> Result<(), Failure> {
     if running {
         let (contacts, strangers) = (status.contacts_linked, status.strangers_linked);
         lines.push(("here now", format!("{contacts} of the contacts, {strangers} strangers")));
+    }
+    if running {
+        for RelayLine { url, state, adopted } in &status.relays {
+            let url = if *adopted { &format!("{url}, of an invite,") } else { url };
+            let style = match state {
+                RelayState::Up => Style::Good,
+                RelayState::Connecting => Style::Waiting,
+                _ => Style::Bad,
+            };
+            let line = format!("{} {}", text::one_line(url), relay_words(*state));
+            lines.push(("relay", out.paint(style, &line)));
+        }
     }
     if let Some(failed) = &status.store_failed {
         lines.insert(0, ("store", out.paint(Style::Bad, &text::one_line(failed))));

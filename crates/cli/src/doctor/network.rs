@@ -14,7 +14,8 @@ use tortalk_node::discovery::{BeaconUse, Discovery, DiscoveryEvent, DiscoveryOpt
 use tortalk_node::entropy::OsEntropy;
 use tortalk_node::{DEFAULT_PORT, Entropy as _, InstanceId, Settings, Visibility};
 
-use super::Findings;
+use super::{Findings, Verdict};
+use crate::commands::relay_words;
 
 /// A beacon on its own machine takes microseconds.
 const BEACON_MAX: Duration = Duration::from_secs(1);
@@ -110,39 +111,22 @@ fn look_at_visibility(settings: &Settings, found: &mut Findings) {
 fn look_at_relays(settings: &Settings, node: Option<&Status>, found: &mut Findings) {
     let Some(status) = node else {
         if !settings.all_relays().is_empty() {
-            found.note("relays", "a node that runs can tell how it stands with them");
+            found
+                .note("relays", "a node that runs can tell how it stands with them: `tortalk run`");
         }
         return;
     };
     for RelayLine { url, state, adopted } in &status.relays {
         let url = if *adopted { &format!("{url}, of an invite,") } else { url };
-        match state {
-            RelayState::Up => found.good("relay", format!("{url} is up")),
-            RelayState::Connecting => found.note("relay", format!("{url} is being connected with")),
-            RelayState::Unreachable => found.wrong(
-                "relay",
-                format!("{url} is not reached: see whether it runs and its address is right"),
-            ),
-            RelayState::OtherKey => found.wrong(
-                "relay",
-                format!(
-                    "{url} has another key than the one in settings.toml: ask who runs it; if the \
-                     key is new, put the new one there"
-                ),
-            ),
-            RelayState::NotARelay => found.wrong(
-                "relay",
-                format!("{url} is no relay of this version: check its address, and for updates"),
-            ),
-            RelayState::NotPrivate => found.wrong(
-                "relay",
-                format!(
-                    "{url} has no TLS certificate that is good for it: nothing was sent; see \
-                     `insecure` in settings.toml"
-                ),
-            ),
-            _ => found.note("relay", format!("{url} is in a state that this version cannot name")),
-        }
+        let verdict = match state {
+            RelayState::Up => Verdict::Good,
+            RelayState::Unreachable
+            | RelayState::OtherKey
+            | RelayState::NotARelay
+            | RelayState::NotPrivate => Verdict::Wrong,
+            _ => Verdict::Note,
+        };
+        found.add("relay", verdict, format!("{url} {}", relay_words(*state)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{ContactLine, MessageLine, RequestedLine, to_line};
+use super::protocol::{ContactLine, MessageLine, RelayState, RequestedLine, to_line};
 
 /// Something that happened, with the time at this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,27 @@ pub enum NodeEvent {
     RelayAdopted {
         /// Where it is.
         relay: String,
+    },
+    /// A relay of the settings is connected and has proved its key.
+    RelayUp {
+        /// As it stands in the settings.
+        url: String,
+    },
+    /// A relay of the settings is not to be had any more, or not yet; it is tried
+    /// again and again. Comes anew when the reason is another one.
+    RelayDown {
+        /// As it stands in the settings.
+        url: String,
+        /// Why: any state but `up`.
+        state: RelayState,
+    },
+    /// A relay refused a message because its clock and ours are apart.
+    RelayClockDiffers {
+        /// As it stands in the settings; absent for a relay of somebody else's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// Its clock minus ours, in milliseconds.
+        offset_ms: i64,
     },
     /// The store cannot take anything at the moment.
     StoreFailed {

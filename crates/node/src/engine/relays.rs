@@ -9,6 +9,7 @@ use tortalk_store::StoreError;
 use tortalk_wire::ByeReason;
 
 use super::{Batch, Engine};
+use crate::control::event::NodeEvent;
 use crate::control::protocol::{RelayLine, RelayState};
 use crate::relays::{Condition, OwnRelay, RelayReport};
 
@@ -45,6 +46,23 @@ impl Engine {
         if let Some(relays) = &mut self.around.relays {
             relays.disconnect_all();
         }
+        let own = self.around.own_relays.iter_mut();
+        let up = own.filter(|own| own.told == Some(RelayState::Up));
+        let news: Vec<_> = up.filter_map(|own| news_of(own, RelayState::Connecting)).collect();
+        news.into_iter().for_each(|event| self.tell(event));
+    }
+
+    /// The event for a relay that came or went: `None` for a relay of somebody
+    /// else's, which come and go as they are needed, and for what was told last.
+    pub(super) fn relay_news(&mut self, relay: &RelayKey, state: RelayState) -> Option<NodeEvent> {
+        let own = self.around.own_relays.iter_mut().find(|own| own.key == Some(*relay))?;
+        news_of(own, state)
+    }
+
+    /// A relay of the settings as it stands there.
+    pub(super) fn own_relay_url(&self, relay: &RelayKey) -> Option<String> {
+        let own = self.around.own_relays.iter().find(|own| own.key == Some(*relay))?;
+        Some(own.url.to_string())
     }
 
     /// Tells the machine of relays of ours whose key is known since. It is built
@@ -86,7 +104,12 @@ impl Engine {
         let Some(own) = own.find(|own| own.authority == *authority) else { return };
         match learned {
             Ok(address) => (own.key, own.trouble) = (Some(address.key()), None),
-            Err(why) => own.trouble = Some(why),
+            Err(why) => {
+                own.trouble = Some(why);
+                if let Some(event) = news_of(own, state_of(Condition::Down(why))) {
+                    self.tell(event);
+                }
+            }
         }
     }
 
@@ -124,7 +147,19 @@ pub(super) fn where_is(relay: &RelayAddress) -> String {
     }
 }
 
-const fn state_of(condition: Condition) -> RelayState {
+/// What is to be told of a relay of ours; `None` for what was told last.
+fn news_of(own: &mut OwnRelay, state: RelayState) -> Option<NodeEvent> {
+    if own.told.replace(state) == Some(state) {
+        return None;
+    }
+    let url = own.url.to_string();
+    Some(match state {
+        RelayState::Up => NodeEvent::RelayUp { url },
+        state => NodeEvent::RelayDown { url, state },
+    })
+}
+
+pub(super) const fn state_of(condition: Condition) -> RelayState {
     match condition {
         Condition::Connecting => RelayState::Connecting,
         Condition::Up => RelayState::Up,

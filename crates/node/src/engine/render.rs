@@ -13,10 +13,11 @@ use tortalk_seal::{Body, ReceiptKind};
 use tortalk_store::{Direction, HistoryEntry, StoreError};
 
 use super::Engine;
-use super::relays::where_is;
+use super::relays::{state_of, where_is};
 use crate::control::event::NodeEvent;
-use crate::control::protocol::{ContactLine, EvidenceLine, MessageLine, RequestedLine};
+use crate::control::protocol::{ContactLine, EvidenceLine, MessageLine, RelayState, RequestedLine};
 use crate::handle::unix_now;
+use crate::relays::Condition;
 
 impl Engine {
     /// The line for an event of the machine, or `None` for one without a line.
@@ -72,6 +73,13 @@ impl Engine {
                 offset_ms,
             },
             Event::RelayAdopted { relay } => NodeEvent::RelayAdopted { relay: where_is(&relay) },
+            Event::RelayUp { relay } => return Ok(self.relay_news(&relay, RelayState::Up)),
+            Event::RelayDown { relay, why } => {
+                return Ok(self.relay_news(&relay, state_of(Condition::Down(why))));
+            }
+            Event::RelayClockDiffers { relay, offset_ms } => {
+                NodeEvent::RelayClockDiffers { url: self.own_relay_url(&relay), offset_ms }
+            }
             _ => return Ok(None),
         }))
     }

@@ -13,6 +13,7 @@ use tortalk_settings::{RelayUrl, Settings};
 
 use super::waits::Waits;
 use super::{Common, Told, Ways, pin};
+use crate::control::protocol::RelayState;
 use crate::engine::EngineInput;
 
 /// A relay of the settings.
@@ -25,6 +26,8 @@ pub(crate) struct OwnRelay {
     pub(crate) key: Option<RelayKey>,
     /// Why there is no key.
     pub(crate) trouble: Option<RelayDown>,
+    /// What listeners were told of it last; `None` until there was something.
+    pub(crate) told: Option<RelayState>,
 }
 
 impl OwnRelay {
@@ -44,7 +47,7 @@ pub(crate) fn own_relays(settings: &Settings) -> Vec<OwnRelay> {
         // A key that is none is nobody's.
         let trouble = matches!(pinned, Some(Err(_))).then_some(RelayDown::OtherKey);
         let key = pinned.and_then(Result::ok);
-        Some(OwnRelay { url: relay.url, authority, key, trouble })
+        Some(OwnRelay { url: relay.url, authority, key, trouble, told: None })
     });
     own.collect()
 }
