@@ -249,7 +249,8 @@ impl Mesh {
             self.direct_first_for(envelope_id, step.now.mono);
         }
         let Some(mut message) = step.store.outgoing(&message_id)? else { return Ok(()) };
-        if DeliveryState::of(&message).is_final() {
+        let before = DeliveryState::of(&message);
+        if before.is_final() {
             return Ok(());
         }
         self.try_after_ack(step, &message);
@@ -261,7 +262,9 @@ impl Mesh {
             message.evidence.push(evidence.clone());
             step.ready.writes.push(Write::AddEvidence { message_id, evidence });
             let state = DeliveryState::of(&message);
-            self.state_changed(step, message_id, message.contact, state);
+            if state != before {
+                self.state_changed(step, message_id, message.contact, state);
+            }
         }
         Ok(())
     }
