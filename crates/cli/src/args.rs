@@ -14,7 +14,7 @@ macro_rules! examples {
     };
 }
 
-/// Talk to people on the same network, without a server.
+/// Talk to people: on the same network, through common contacts, through relays.
 #[derive(Debug, Parser)]
 #[command(
     name = "tortalk",
@@ -199,11 +199,11 @@ pub(crate) enum Command {
     #[command(after_help = examples!("tortalk doctor", "tortalk doctor --json"))]
     Doctor,
 
-    /// See it work: two processes meet, talk, are killed and come back
+    /// See it work: people meet, talk, are away, are killed and come back
     ///
     /// Everything happens in temporary profiles on this computer. The exit code
     /// is 1 when anything does not hold.
-    #[command(after_help = examples!("tortalk demo --lan"))]
+    #[command(after_help = examples!("tortalk demo", "tortalk demo --lan"))]
     Demo(DemoArgs),
 
     /// Set or remove the passphrase of the profile

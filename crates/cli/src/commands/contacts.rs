@@ -38,14 +38,17 @@ pub(crate) async fn contacts(context: &Context, command: Option<Contacts>) -> Re
         Request::Block { .. } => "is blocked",
         _ => "is not blocked any more",
     };
-    let answer =
-        Session::with(context, Reach::Profile, async |session| session.request(request).await);
+    let (answer, running) = Session::with(context, Reach::Profile, async |session| {
+        Ok((session.request(request).await?, session.is_running()))
+    })
+    .await?;
     let out = context.out;
-    let contact = match answer.await? {
+    let contact = match answer {
         Response::Contact { contact } => contact,
         Response::Done {} if out.is_json() => return out.object(&json!({})),
         Response::Done {} if removes => {
-            return out.line("They are no contact any more; the others get your new card");
+            let line = "They are no contact any more; the others get your new card";
+            return out.line(&if running { line.to_owned() } else { once_a_node_runs(line) });
         }
         // Somebody who was no contact is none again.
         Response::Done {} => return out.line("They are not blocked any more"),
@@ -57,12 +60,19 @@ pub(crate) async fn contacts(context: &Context, command: Option<Contacts>) -> Re
     let name = out.paint(Style::Strong, &text::one_line(&contact.name));
     out.line(&format!("{name} {said}"))?;
     if said == "is a contact" && !contact.has_card {
-        out.line(&out.paint(
-            Style::Faint,
-            "They have to accept you too; they are asked as soon as they can be reached.",
-        ))?;
+        let line = if running {
+            "They have to accept you too; they are asked as soon as they can be reached."
+        } else {
+            "They have to accept you too; they are asked once a node runs: `tortalk run`"
+        };
+        out.line(&out.paint(Style::Faint, line))?;
     }
     Ok(())
+}
+
+/// What is said to others goes out from a node only.
+pub(super) fn once_a_node_runs(line: &str) -> String {
+    format!("{line} once a node runs: `tortalk run`")
 }
 
 async fn list(context: &Context) -> Result<(), Failure> {

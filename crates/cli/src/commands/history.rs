@@ -89,7 +89,7 @@ fn request_lines(out: Output, text: &str, incoming: bool) -> Vec<String> {
     let what = if incoming { "(asked to be a contact)" } else { "(asked them to accept you)" };
     let mut lines = text::lines(text);
     if let Some(first) = lines.first_mut() {
-        *first = format!("{} {first}", out.paint(Style::Faint, what));
+        *first = format!("{} {first}", out.paint(Style::Faint, what)).trim_end().to_owned();
     }
     lines
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tortalk_node::control::protocol::{Request, RequestedLine, Response};
 
+use super::contacts::once_a_node_runs;
 use crate::args::Requests;
 use crate::context::Context;
 use crate::exit::Failure;
@@ -16,15 +17,22 @@ pub(crate) async fn requests(context: &Context, command: Option<Requests>) -> Re
         Requests::Accept { who, name } => Request::Accept { who, name },
         Requests::Decline { who } => Request::Decline { who },
     };
-    let answer =
-        Session::with(context, Reach::Profile, async |session| session.request(request).await);
+    let (answer, running) = Session::with(context, Reach::Profile, async |session| {
+        Ok((session.request(request).await?, session.is_running()))
+    })
+    .await?;
     let out = context.out;
-    match answer.await? {
+    match answer {
         Response::Requests { requests } => list(out, &requests),
         Response::Contact { contact } if out.is_json() => out.object(&contact),
         Response::Contact { contact } => {
             let name = out.paint(Style::Strong, &text::one_line(&contact.name));
-            out.line(&format!("{name} is a contact; they are told as soon as they can be reached"))
+            let told = format!("{name} is a contact; they are told");
+            out.line(&if running {
+                format!("{told} as soon as they can be reached")
+            } else {
+                once_a_node_runs(&told)
+            })
         }
         Response::Done {} if out.is_json() => out.object(&json!({})),
         Response::Done {} => out.line("The request is forgotten; they are not told"),

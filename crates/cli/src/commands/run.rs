@@ -136,19 +136,17 @@ fn event_line(out: Output, line: &EventLine) -> Option<String> {
         NodeEvent::PeerDown { identity, contact } => {
             format!("{} is not here any more", someone(contact, identity))
         }
+        NodeEvent::PeerNamed { own_name, .. } if own_name.is_empty() => return None,
         NodeEvent::PeerNamed { identity, own_name } => {
-            let own_name = text::one_line(own_name);
-            format!("{} calls themselves “{own_name}”", short(identity))
+            format!("{} {}", short(identity), calls(own_name))
         }
-        NodeEvent::WantsContact { identity, own_name } => format!(
-            "stranger {} wants you as a contact and calls themselves “{}”",
-            short(identity),
-            text::one_line(own_name)
-        ),
+        NodeEvent::WantsContact { identity, own_name } => {
+            format!("stranger {} wants you as a contact and {}", short(identity), calls(own_name))
+        }
         NodeEvent::ContactRequest { request } => format!(
-            "stranger {} asks to be a contact and calls themselves “{}”: `tortalk requests list`",
+            "stranger {} asks to be a contact and {}: `tortalk requests list`",
             short(&request.identity),
-            text::one_line(&request.own_name)
+            calls(&request.own_name)
         ),
         NodeEvent::Gap { name: of, missing: 0, .. } => {
             format!("nothing of {} is missing", name(of))
@@ -192,6 +190,14 @@ fn event_line(out: Output, line: &EventLine) -> Option<String> {
     })
 }
 
+/// What somebody says of their own name, which is no contact's.
+fn calls(own_name: &str) -> String {
+    if own_name.is_empty() {
+        return "gives no name".to_owned();
+    }
+    format!("calls themselves “{}”", text::one_line(own_name))
+}
+
 fn clock_line(out: Output, whose: &str, offset_ms: i64) -> String {
     let span = when::span(offset_ms.unsigned_abs());
     let way = if offset_ms > 0 { "ahead of" } else { "behind" };
@@ -214,6 +220,17 @@ mod tests {
         let event = NodeEvent::WantsContact { identity: "ab".into(), own_name };
         let line = event_line(out, &EventLine { at: 0, event }).expect("is shown");
         assert!(!line.contains(char::is_control), "{line}");
+    }
+
+    #[test]
+    fn who_gives_no_name_has_none() {
+        let out = Output::new(Format::Human, ColorChoice::Never);
+        let line = |event| event_line(out, &EventLine { at: 0, event });
+        let (identity, own_name) = ("ab".to_owned(), String::new());
+        let named = NodeEvent::PeerNamed { identity: identity.clone(), own_name: own_name.clone() };
+        assert_eq!(line(named), None);
+        let wants = line(NodeEvent::WantsContact { identity, own_name });
+        assert_eq!(wants.as_deref(), Some("stranger ab wants you as a contact and gives no name"));
     }
 
     #[test]

@@ -50,11 +50,12 @@ pub(crate) async fn status(context: &Context) -> Result<(), Failure> {
         ("visible to", visible.to_owned()),
         ("contacts", status.contacts.to_string()),
         ("unread", status.unread.to_string()),
-        ("carries", format!("{} envelopes for others", status.carried.envelopes)),
+        ("carries", counted(status.carried.envelopes, "envelope", " for others")),
     ];
     if running {
         let (contacts, strangers) = (status.contacts_linked, status.strangers_linked);
-        lines.push(("here now", format!("{contacts} of the contacts, {strangers} strangers")));
+        let strangers = counted(strangers as u64, "stranger", "");
+        lines.push(("here now", format!("{contacts} of the contacts, {strangers}")));
     }
     if running {
         for RelayLine { url, state, adopted } in &status.relays {
@@ -72,4 +73,8 @@ pub(crate) async fn status(context: &Context) -> Result<(), Failure> {
         lines.insert(0, ("store", out.paint(Style::Bad, &text::one_line(failed))));
     }
     lines.iter().try_for_each(|(what, value)| out.line(&format!("{what:<11} {value}")))
+}
+
+fn counted(number: u64, what: &str, rest: &str) -> String {
+    format!("{number} {what}{}{rest}", if number == 1 { "" } else { "s" })
 }

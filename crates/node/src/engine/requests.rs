@@ -54,7 +54,9 @@ impl From<StoreError> for PlanError {
 impl From<WhoError> for PlanError {
     fn from(error: WhoError) -> Self {
         let kind = match error {
-            WhoError::Unknown(_) => ErrorKind::UnknownWho,
+            WhoError::Unknown(_) | WhoError::UnknownDigits(_) | WhoError::FewDigits(_) => {
+                ErrorKind::UnknownWho
+            }
             WhoError::Ambiguous { .. } => ErrorKind::AmbiguousWho,
             WhoError::Address(_) => ErrorKind::BadAddress,
         };

@@ -18,6 +18,15 @@ pub(crate) enum WhoError {
          here"
     )]
     Unknown(String),
+    #[error(
+        "no identity here begins with `{0}`: `tortalk contacts list`, `tortalk nearby` and `tortalk \
+         requests list` show who there is"
+    )]
+    UnknownDigits(String),
+    #[error(
+        "nobody is called `{0}`, and {DIGITS_MIN} digits of an identity are needed: give more of them"
+    )]
+    FewDigits(String),
     #[error("`{who}` can be {candidates}: write one of these")]
     Ambiguous { who: String, candidates: String },
     #[error("{0}")]
@@ -50,7 +59,7 @@ pub(crate) fn resolve(
     found.dedup();
     match found[..] {
         [one] => Ok(one),
-        [] => whole_identity(&wanted).ok_or_else(|| WhoError::Unknown(who.to_owned())),
+        [] => whole_identity(&wanted).ok_or_else(|| unknown(who)),
         _ => Err(ambiguous(who, &found)),
     }
 }
@@ -73,6 +82,17 @@ fn is_digits(text: &str) -> bool {
 
 fn whole_identity(digits: &str) -> Option<IdentityKey> {
     identity_from_bytes(super::hex::decode(digits)?).ok()
+}
+
+fn unknown(who: &str) -> WhoError {
+    let digits = who.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // Short words of these letters are names before they are digits.
+    let number = digits && who.bytes().any(|byte| byte.is_ascii_digit());
+    match who.len() {
+        DIGITS_MIN.. if digits => WhoError::UnknownDigits(who.to_owned()),
+        4..DIGITS_MIN if number => WhoError::FewDigits(who.to_owned()),
+        _ => WhoError::Unknown(who.to_owned()),
+    }
 }
 
 fn ambiguous(who: &str, found: &[IdentityKey]) -> WhoError {
@@ -130,9 +150,12 @@ mod tests {
     #[test]
     fn nobody_and_too_few_digits_are_unknown() {
         let contacts = [contact("Bob", [1, 2, 3, 4])];
-        for who in ["bo", "", "0102030", "ffffffff", "carol"] {
+        for who in ["bo", "", "007", "carol", "decade"] {
             assert!(matches!(find(who, &contacts), Err(WhoError::Unknown(_))), "{who}");
         }
+        // What is wrong with digits is another thing than with a name.
+        assert_eq!(find("0102030", &contacts), Err(WhoError::FewDigits("0102030".into())));
+        assert_eq!(find("ffffffff", &contacts), Err(WhoError::UnknownDigits("ffffffff".into())));
         assert!(matches!(find("mesh:a", &contacts), Err(WhoError::Address(_))));
     }
 

@@ -296,11 +296,11 @@ const fn is_false(value: &bool) -> bool {
 /// One piece of evidence about an outgoing message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceLine {
-    /// `handed`, `delivered`, `read`, `cancelled` or `gave_up`.
+    /// `handed`, `at_relay`, `delivered`, `read`, `cancelled` or `gave_up`.
     pub kind: String,
     /// When.
     pub at: u64,
-    /// Who said so.
+    /// Who said so: an identity, with `at_relay` the relay's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
 }
