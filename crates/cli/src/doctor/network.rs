@@ -127,6 +127,16 @@ fn look_at_relays(settings: &Settings, node: Option<&Status>, found: &mut Findin
             _ => Verdict::Note,
         };
         found.add("relay", verdict, format!("{url} {}", relay_words(*state)));
+        if *state == RelayState::Unreachable {
+            if url.contains(".onion:") {
+                found.note(
+                    "relay",
+                    "onion services are reached through Tor only: not yet by this version",
+                );
+            } else if settings.server.safety_mode {
+                found.note("relay", "Safety is on: what is not on this network is not dialled");
+            }
+        }
     }
 }
 
