@@ -8,6 +8,7 @@ mod child;
 mod crashes;
 mod discovery;
 mod disk;
+mod distance;
 mod hosts;
 mod kill;
 mod latency;
@@ -39,6 +40,8 @@ pub(crate) enum Show {
     Syncs(syncs::Options),
     /// The power goes off at every moment: every store opens, whole, with all that was promised
     Crashes(crashes::Options),
+    /// First contact by an invite alone, twenty and forty days away, a reinstall: one relay
+    Distance,
     /// From one network to another, the two people never online together
     Carried(hosts::carried::Options),
     /// Bytes on the wire per delivered message, and copies while somebody is away
@@ -66,6 +69,7 @@ pub(crate) fn run(show: &Show) -> Result<ExitCode, Problem> {
         Show::Syncs(options) => syncs::run(options)?,
         Show::Simulation(options) => return sim::table(options),
         Show::Crashes(options) => crashes::run(options)?,
+        Show::Distance => distance::run()?,
         Show::Carried(options) => hosts::carried::run(options)?,
         Show::Bytes(options) => hosts::bytes::run(options)?,
     };

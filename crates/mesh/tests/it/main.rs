@@ -11,6 +11,7 @@ mod convergence;
 mod conversation;
 mod delivery;
 mod discovery;
+mod distance;
 mod gossip;
 mod handover;
 mod holding;

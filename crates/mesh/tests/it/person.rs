@@ -1,15 +1,17 @@
 //! One node: keys, machine and store, driven as a driver has to drive them.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use tempfile::TempDir;
 use tortalk_keys::relay::RelayAddress;
 use tortalk_keys::{IdentitySecret, MailboxSecret};
 use tortalk_mesh::{
-    Answer, Command, CommandError, Dial, Event, Input, Keyring, LinkAction, Mesh, MeshConfig,
-    Outcome, Ready, RelayAction, RequestId, SealingKey, Visibility, Write,
+    Answer, Command, CommandError, Contact, Dial, Event, Input, Keyring, LinkAction, Mesh,
+    MeshConfig, Outcome, Ready, RelayAction, RequestId, SealingKey, Visibility, Write,
 };
 use tortalk_model::entropy::Entropy;
+use tortalk_model::limits::{SEALING_KEY_LIFE, SEALING_KEY_ROTATION, SEALING_SEED_KEPT};
 use tortalk_model::{DeviceId, EnvelopeId, IdentityKey, InstanceId, Now, UnixMillis};
 use tortalk_seal::SealingSecret;
 use tortalk_store::Store;
@@ -19,6 +21,7 @@ use tortalk_testkit::Seeded;
 use crate::claims;
 
 pub(crate) const WEEK_MS: u64 = 7 * 24 * 3_600_000;
+const WEEK: Duration = SEALING_KEY_ROTATION;
 /// Where the virtual wall clocks start.
 pub(crate) const START_MS: u64 = 1_800_000_000_000;
 
@@ -35,6 +38,8 @@ pub(crate) struct Person {
     /// This person's wall clock minus the world's, in milliseconds.
     pub(crate) clock_offset_ms: i64,
     pub(crate) config: MeshConfig,
+    /// The computer is off: no time goes by for it.
+    pub(crate) away: bool,
     /// The disk fails at the next commit.
     pub(crate) fails_next: bool,
     key: ProfileKey,
@@ -108,6 +113,7 @@ impl Person {
             beacons: 0,
             clock_offset_ms: 0,
             config,
+            away: false,
             fails_next: false,
             key,
             seed,
@@ -203,6 +209,48 @@ impl Person {
         self.mesh = machine(&self.keyring, &self.config, self.seed, self.starts, &self.store);
     }
 
+    /// Another computer with what a backup has: identity, mailboxes and contacts, as
+    /// they were then; no seeds, no history.
+    pub(crate) fn reinstall(&mut self, contacts: &[Contact], now: Now) {
+        self.starts += 1;
+        let dir = TempDir::new().expect("a temporary folder");
+        let entropy = Box::new(Seeded::new(self.seed ^ self.starts << 48 ^ 1 << 47));
+        let path = dir.path().join("store.sqlite");
+        self.store = Store::create(&path, self.key.clone(), entropy).expect("a new store");
+        self.dir = dir;
+        self.store.begin().expect("a transaction");
+        for contact in contacts {
+            let contact = Write::PutContact(Box::new(contact.clone()));
+            self.store.apply(&[contact]).expect("a writable store");
+        }
+        self.store.commit().expect("a commit");
+        let store_id = self.store.store_id();
+        self.rekey(|keys, random| {
+            keys.store_id = store_id;
+            keys.sealing.clear();
+            keys.sealing.push(new_key(now, random));
+        });
+    }
+
+    /// Whether there is a key to be made, or a seed to be erased, by the schedule of
+    /// a profile.
+    pub(crate) fn keys_are_due(&self, now: Now) -> bool {
+        let keys = &self.keyring.sealing;
+        keys.last().is_none_or(|newest| now.wall >= newest.not_before.saturating_add(WEEK))
+            || keys.iter().any(|key| is_erased(key, now))
+    }
+
+    /// What a profile does then.
+    pub(crate) fn tend_keys(now: Now) -> impl Fn(&mut Keyring, &mut Seeded) {
+        move |keys, random| {
+            let newest = keys.sealing.last();
+            if newest.is_none_or(|key| now.wall >= key.not_before.saturating_add(WEEK)) {
+                keys.sealing.push(new_key(now, random));
+            }
+            keys.sealing.retain(|key| !is_erased(key, now));
+        }
+    }
+
     /// The disk forgets an envelope, as that of a liar does.
     pub(crate) fn forget_envelope(&mut self, id: &EnvelopeId) {
         self.store.begin().expect("a transaction");
@@ -280,6 +328,19 @@ impl Person {
         });
         texts.collect()
     }
+}
+
+/// A sealing key for the next four weeks.
+fn new_key(now: Now, random: &mut Seeded) -> SealingKey {
+    SealingKey {
+        secret: SealingSecret::from_seed(random.bytes()),
+        not_before: now.wall,
+        not_after: now.wall.saturating_add(SEALING_KEY_LIFE),
+    }
+}
+
+fn is_erased(key: &SealingKey, now: Now) -> bool {
+    now.wall >= key.not_after.saturating_add(SEALING_SEED_KEPT)
 }
 
 fn machine(

@@ -31,6 +31,8 @@ pub(crate) struct Net {
     connections: BTreeMap<(usize, RelayKey), Connection>,
     /// Sequences of envelopes that no owner has to have durable.
     pub(crate) junk: BTreeSet<EnvelopeId>,
+    /// Keys are made and erased as a profile does it.
+    pub(crate) keys_are_tended: bool,
 }
 
 #[derive(Default)]
@@ -188,7 +190,8 @@ impl Net {
         let mut world = World::of(made.collect());
         world.pace = Duration::from_secs(1);
         let junk = BTreeSet::new();
-        let mut net = Self { world, relays, connections: BTreeMap::new(), junk };
+        let mut net =
+            Self { world, relays, connections: BTreeMap::new(), junk, keys_are_tended: false };
         net.run();
         net
     }
@@ -223,6 +226,9 @@ impl Net {
             for person in 0..self.world.people.len() {
                 let now = self.world.now;
                 let someone = &mut self.world.people[person];
+                if someone.away {
+                    continue;
+                }
                 let wall = UnixMillis(now.wall.0.saturating_add_signed(someone.clock_offset_ms));
                 if someone.mesh.next_deadline(Now { wall, ..now }) <= now.mono {
                     moved = true;
@@ -249,6 +255,8 @@ impl Net {
         while self.world.now.mono < until {
             let step = until.since(self.world.now.mono).min(self.world.pace);
             self.world.advance(step);
+            self.expire();
+            self.tend_keys();
             self.run();
         }
     }
@@ -272,6 +280,50 @@ impl Net {
         self.world.people[person].relay_actions.clear();
         self.world.restart(person);
         self.run();
+    }
+
+    /// A person's computer is switched off.
+    pub(crate) fn leave(&mut self, person: usize) {
+        self.run();
+        self.connections.retain(|(who, _), _| *who != person);
+        self.world.people[person].relay_actions.clear();
+        self.world.people[person].away = true;
+    }
+
+    /// It is switched on again.
+    pub(crate) fn come_back(&mut self, person: usize) {
+        let now = self.world.now;
+        let someone = &mut self.world.people[person];
+        someone.away = false;
+        if someone.keys_are_due(now) {
+            someone.rekey(Person::tend_keys(now));
+        }
+        self.restart(person);
+    }
+
+    /// Relays forget what has expired.
+    fn expire(&mut self) {
+        for relay in &mut self.relays {
+            let now = relay.now(self.world.now);
+            for mailbox in relay.mailboxes.values_mut() {
+                mailbox.queue.retain(|_, bytes| {
+                    let envelope = Envelope::parse(bytes.clone());
+                    envelope.is_ok_and(|envelope| envelope.header().expires_at > now)
+                });
+            }
+        }
+    }
+
+    /// Keys are renewed every week where that was begun.
+    fn tend_keys(&mut self) {
+        let now = self.world.now;
+        for person in 0..self.world.people.len() {
+            let someone = &mut self.world.people[person];
+            if self.keys_are_tended && !someone.away && someone.keys_are_due(now) {
+                let changed = someone.rotated(Person::tend_keys(now));
+                self.world.feed(person, vec![changed]);
+            }
+        }
     }
 
     /// A relay's connections break; it may be back at once, or not.

@@ -129,6 +129,11 @@ impl World {
         }
     }
 
+    /// Connections that there ever were.
+    pub(crate) const fn cables_made(&self) -> u64 {
+        self.next_cable - 1
+    }
+
     pub(crate) fn cables(&self) -> usize {
         self.cables.len()
     }
@@ -182,7 +187,9 @@ impl World {
                 cable.cut |= self.now.mono.since(since) >= LINK_DEAD_AFTER;
             }
             for person in 0..self.people.len() {
-                self.feed(person, vec![Input::Tick]);
+                if !self.people[person].away {
+                    self.feed(person, vec![Input::Tick]);
+                }
             }
             self.run();
         }
