@@ -6,7 +6,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tortalk_keys::RelaySecret;
 use tortalk_keys::invite::Invite;
-use tortalk_node::control::protocol::{RelayLine, RelayState};
+use tortalk_keys::relay::RelayAddress;
+use tortalk_node::control::event::NodeEvent;
+use tortalk_node::control::protocol::{RelayLine, RelayState, Request, Response};
 use tortalk_node::{SETTINGS_FILE, Settings};
 use tortalk_relay::authority_text::authority_of;
 use tortalk_relay::env::{Clock, OsEntropy, SharedEntropy};
@@ -97,18 +99,62 @@ async fn a_relay_is_named_in_the_invite_when_the_mailbox_is_registered_there() {
     let settings = format!("[[relays]]\nurl = \"http://{address}\"\n");
     std::fs::write(person.dir.join(SETTINGS_FILE), settings).unwrap();
     let running = person.start_with(Room::new(), |_| {}).await;
+    let invite = invite_with_a_relay(&running).await;
+    let Ok(Invite::Full { relays, .. }) = Invite::parse_text(&invite) else { panic!("full") };
+    let named: Vec<_> = relays.iter().map(RelayAddress::authority).collect();
+    assert_eq!(named, [authority_of(address).unwrap()]);
+    running.stop().await;
+}
+
+// req: REQ-29
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_relay_meets_somebody_over_that_of_their_invite() {
+    let (address, _folder) = relay().await;
+    let (alice, bob) = (Person::new("alice"), Person::new("bob"));
+    let settings = format!("[[relays]]\nurl = \"http://{address}\"\n");
+    std::fs::write(bob.dir.join(SETTINGS_FILE), settings).unwrap();
+    // Rooms of their own: nothing on the network leads from one to the other.
+    let mut bob = bob.start_with(Room::new(), |_| {}).await;
+    until(&bob, |relays| relays[0].state == RelayState::Up).await;
+    let invite = invite_with_a_relay(&bob).await;
+    let mut alice = alice.start_with(Room::new(), |_| {}).await;
+    assert!(alice.status().await.relays.is_empty());
+    let add = Request::Add { address: invite, name: "bob".into(), text: "from far away".into() };
+    assert!(matches!(alice.ask(add).await, Ok(Response::Contact { .. })));
+    let relays = until(&alice, |relays| relays.iter().any(|r| r.state == RelayState::Up)).await;
+    assert_eq!((relays.len(), relays[0].adopted), (1, true));
+    assert_eq!(relays[0].url, address.to_string());
+    let told = |event: &NodeEvent| matches!(event, NodeEvent::RelayAdopted { .. });
+    alice.until("the relay is told of", told).await;
+    let asks = |event: &NodeEvent| match event {
+        NodeEvent::ContactRequest { request } => request.text == "from far away",
+        _ => false,
+    };
+    bob.until("the request", asks).await;
+    let who = alice.status().await.identity;
+    let accept = Request::Accept { who, name: "alice".into() };
+    assert!(matches!(bob.ask(accept).await, Ok(Response::Contact { .. })));
+    alice.until_contact_has_card().await;
+    let id = alice.send("bob", "there you are").await;
+    bob.until_received("there you are").await;
+    alice.until_delivered(&id).await;
+    assert!(alice.nearby().await.is_empty() && bob.nearby().await.is_empty());
+    alice.stop().await;
+    bob.stop().await;
+}
+
+/// Somebody's address, once it names a relay.
+async fn invite_with_a_relay(running: &Running) -> String {
     let named = async {
         loop {
-            let invite = Invite::parse_text(&running.address().await).unwrap();
-            if let Invite::Full { relays, .. } = invite
-                && let [relay] = &relays[..]
+            let address = running.address().await;
+            if let Ok(Invite::Full { relays, .. }) = Invite::parse_text(&address)
+                && !relays.is_empty()
             {
-                return relay.authority();
+                return address;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let named = tokio::time::timeout(DEADLINE, named).await.expect("a relay in the invite");
-    assert_eq!(named, authority_of(address).unwrap());
-    running.stop().await;
+    tokio::time::timeout(DEADLINE, named).await.expect("a relay in the invite")
 }
