@@ -45,6 +45,9 @@ pub struct MeshConfig {
     pub instance_id: InstanceId,
     /// Where our mailboxes are kept, the best first; those beyond four are not used.
     pub relays: Vec<RelayAddress>,
+    /// The user has set relays whose keys are not known yet, so that they are not
+    /// among the former: none of an invite is taken instead.
+    pub awaits_relays: bool,
 }
 
 /// The protocol machine of one node.

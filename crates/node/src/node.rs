@@ -144,6 +144,7 @@ impl Node {
         // Also without a network: the card goes on naming them.
         surroundings.own_relays = relays::own_relays(&settings);
         config.relays = surroundings.own_relays.iter().filter_map(OwnRelay::address).collect();
+        config.awaits_relays = config.relays.len() < surroundings.own_relays.len();
         if let (Some(listeners), Some(links)) = (listeners, links.clone()) {
             let neighbourhood =
                 Neighbourhood::start(&settings, &config, &surroundings, options.groups);
@@ -225,6 +226,7 @@ impl Parts {
             request_receipts: settings.messages.request_receipts,
             instance_id,
             relays: Vec::new(),
+            awaits_relays: false,
         };
         let keyring = profile.keyring(store_id);
         let (to_engine, inputs) = mpsc::channel(INPUTS_WAITING_MAX);

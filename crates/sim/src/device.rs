@@ -199,6 +199,7 @@ impl Device {
             visibility: Visibility::Everyone,
             read_receipts: self.read_receipts,
             request_receipts: false,
+            awaits_relays: false,
             instance_id,
             relays: self.relays.clone(),
         };

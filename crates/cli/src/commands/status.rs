@@ -50,6 +50,7 @@ pub(crate) async fn status(context: &Context) -> Result<(), Failure> {
         ("visible to", visible.to_owned()),
         ("contacts", status.contacts.to_string()),
         ("unread", status.unread.to_string()),
+        ("only here", counted(status.waiting, "envelope", " on the way out")),
         ("carries", counted(status.carried.envelopes, "envelope", " for others")),
     ];
     if running {
@@ -59,7 +60,7 @@ pub(crate) async fn status(context: &Context) -> Result<(), Failure> {
     }
     if running {
         for RelayLine { url, state, adopted } in &status.relays {
-            let url = if *adopted { &format!("{url}, of an invite,") } else { url };
+            let url = if *adopted { &format!("{url} (of an address that you added)") } else { url };
             let style = match state {
                 RelayState::Up => Style::Good,
                 RelayState::Connecting => Style::Waiting,

@@ -63,7 +63,8 @@ impl Mesh {
     // req: REQ-29
     pub(crate) fn adopt_relays<R: Read>(&mut self, step: &mut Step<'_, R>, invite: &Invite) {
         let Invite::Full { relays, .. } = invite else { return };
-        if !self.relays.own.is_empty() || relays.is_empty() {
+        let has_own = self.config.awaits_relays || !self.relays.own.is_empty();
+        if has_own || relays.is_empty() {
             return;
         }
         for address in relays {
@@ -83,7 +84,8 @@ impl Mesh {
     /// Whether an answer of somebody who is not linked would find no relay of ours
     /// yet, though there is to be one.
     pub(crate) fn waits_for_registration(&self) -> bool {
-        !self.relays.own.is_empty() && self.relays_for_card().is_empty()
+        let has_own = self.config.awaits_relays || !self.relays.own.is_empty();
+        has_own && self.relays_for_card().is_empty()
     }
 
     /// The mailboxes that are fetched: ours, and those that were and still count.

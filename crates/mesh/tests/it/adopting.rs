@@ -102,6 +102,24 @@ fn words_that_wait_are_a_text_when_the_card_for_contacts_comes() {
     assert_eq!(net.world.people[1].mesh.requests().count(), 0);
 }
 
+// req: REQ-29, REQ-30
+#[test]
+fn who_has_set_a_relay_whose_key_is_not_known_waits_for_that_one() {
+    let mut net = Net::new(&[("alice", &[]), ("bob", &[0])], 2);
+    net.world.people[0].config.awaits_relays = true;
+    net.restart(0);
+    add_bob(&mut net, "soon");
+    net.run();
+    assert!(net.world.people[0].mesh.adopted_relays().is_empty());
+    assert!(waits(&net));
+    net.world.people[0].config.awaits_relays = false;
+    net.world.people[0].set_relays(vec![net.relays[1].address.clone()]);
+    net.restart(0);
+    assert!(!waits(&net));
+    assert_eq!(named(&net, 0), [net.relays[1].address.clone()]);
+    assert_eq!(net.world.people[1].mesh.requests().next().expect("a request").text, "soon");
+}
+
 // req: REQ-31
 #[test]
 fn a_relay_of_the_settings_goes_before_one_that_was_taken() {

@@ -100,6 +100,7 @@ impl Person {
             instance_id,
             relays: Vec::new(),
             request_receipts: false,
+            awaits_relays: false,
         };
         let mesh = machine(&keyring, &config, seed, 0, &store);
         Self {

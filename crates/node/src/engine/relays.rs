@@ -71,6 +71,7 @@ impl Engine {
         let known: Vec<RelayAddress> =
             self.around.own_relays.iter().filter_map(OwnRelay::address).collect();
         if self.around.relays.is_some() && known != self.config.relays {
+            self.config.awaits_relays = known.len() < self.around.own_relays.len();
             self.config.relays = known;
             self.lose_links(ByeReason::Unspecified);
         }

@@ -56,6 +56,7 @@ impl Bench {
             visibility: Visibility::Everyone,
             read_receipts: false,
             request_receipts: false,
+            awaits_relays: false,
             instance_id: InstanceId::from_bytes([1; 16]),
             relays: Vec::new(),
         };
