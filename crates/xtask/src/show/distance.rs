@@ -57,7 +57,8 @@ mod tests {
         let said = "running 2 tests\n@\tb\t3\t08:20\tAlice\treads\n\
                     test one ... @\ta\t12\t20:20\tBob\twrites\n@\tb\t4\t08:20\tAlice\tsees\n";
         let expected = "a\n day  time   who    what\n  12  20:20  Bob    writes\n\n\
-                        b\n day  time   who    what\n   3  08:20  Alice  reads\n   4  08:20  Alice  sees\n\n";
+                        b\n day  time   who    what\n   3  08:20  Alice  reads\n\
+                        \x20  4  08:20  Alice  sees\n\n";
         assert_eq!(table(said), expected);
     }
 }
