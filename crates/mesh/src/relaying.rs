@@ -87,6 +87,8 @@ pub(crate) struct Relay {
     unanswered_bytes: usize,
     /// What it may forget.
     purges: Vec<PurgeKey>,
+    /// When it may be asked to forget again.
+    purge_from: MonoMillis,
 }
 
 /// An envelope on its way to a relay.
@@ -115,6 +117,7 @@ impl Relay {
             unanswered: BTreeMap::new(),
             unanswered_bytes: 0,
             purges: Vec::new(),
+            purge_from: MonoMillis(0),
         }
     }
 

@@ -75,7 +75,7 @@ pub(crate) struct Times {
     pub(crate) wait_min: Duration,
     /// The longest wait before connecting again.
     pub(crate) wait_max: Duration,
-    /// What was up for so long begins with the first wait again.
+    /// What was up for so long was lost by chance: the first wait comes again.
     pub(crate) steady: Duration,
     /// When a connection is ended by us, what was sent gets this long to arrive.
     pub(crate) goodbye: Duration,
@@ -91,8 +91,8 @@ impl Times {
         ping_every: Duration::from_secs(20),
         ping: Duration::from_secs(10),
         wait_min: Duration::from_secs(1),
-        wait_max: Duration::from_secs(300),
-        steady: Duration::from_secs(60),
+        wait_max: Duration::from_secs(60),
+        steady: Duration::from_secs(5),
         goodbye: Duration::from_secs(1),
     };
 }

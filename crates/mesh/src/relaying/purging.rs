@@ -1,12 +1,18 @@
 //! Having relays forget what was delivered.
 
-use tortalk_model::MessageId;
+use core::time::Duration;
+
 use tortalk_model::limits::relay::PURGE_KEYS_MAX;
+use tortalk_model::{MessageId, MonoMillis};
 
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::relay::RelayAction;
 use crate::write::Evidence;
+
+/// Purges are gathered for so long: each costs a relay a search, and it takes few
+/// from one address, which others and our own streams need as well.
+const PURGE_EVERY: Duration = Duration::from_secs(2);
 
 impl Mesh {
     /// A receipt came: relays that hold the message's envelope may forget it, as
@@ -34,15 +40,27 @@ impl Mesh {
 
     // req: RLC-20
     pub(super) fn purge_at_relays<R: Read>(&mut self, step: &mut Step<'_, R>) {
+        let now = step.now.mono;
+        let mut wake = MonoMillis(u64::MAX);
         for (key, relay) in &mut self.relays.known {
-            let purges = core::mem::take(&mut relay.purges);
             if relay.up.is_none() {
+                relay.purges.clear();
+            }
+            if relay.purges.is_empty() {
                 continue;
             }
+            // req: RLC-26
+            if now < relay.purge_from {
+                wake = wake.min(relay.purge_from);
+                continue;
+            }
+            relay.purge_from = now + PURGE_EVERY;
+            let purges = core::mem::take(&mut relay.purges);
             for keys in purges.chunks(PURGE_KEYS_MAX) {
                 let (relay, keys) = (*key, keys.to_vec());
                 step.ready.relays.push(RelayAction::Purge { relay, keys });
             }
         }
+        self.relays.wake(wake);
     }
 }

@@ -81,6 +81,8 @@ pub(crate) struct FakeRelay {
     pub(crate) left: Vec<(usize, EnvelopeId, bool)>,
     pub(crate) proofs: Vec<PullProof>,
     pub(crate) purged: Vec<PurgeKey>,
+    /// How many calls that took.
+    pub(crate) purges: usize,
     pub(crate) cards_asked: Vec<MailboxKey>,
     pub(crate) acks: Vec<u64>,
 }
@@ -109,6 +111,7 @@ impl FakeRelay {
             left: Vec::new(),
             proofs: Vec::new(),
             purged: Vec::new(),
+            purges: 0,
             cards_asked: Vec::new(),
             acks: Vec::new(),
         }
@@ -485,6 +488,7 @@ impl Net {
                     });
                 }
                 relay.purged.extend(keys);
+                relay.purges += 1;
                 None
             }
             _ => None,

@@ -317,6 +317,9 @@ fn relays_of_others_are_let_go_of_and_are_not_too_many_at_a_time() {
     }
     net.advance(62 * SECOND);
     assert_eq!(net.connections_of(0), 0, "let go of");
+    let again = net.world.send(0, 1, "once more");
+    net.run();
+    assert_eq!(net.world.state(0, &again), DeliveryState::AtRelay, "connected with at once");
 }
 
 // req: RLC-20
@@ -334,6 +337,29 @@ fn a_receipt_that_came_another_way_has_the_relay_forget() {
     net.run();
     assert_eq!(net.world.state(0, &id), DeliveryState::Delivered);
     assert_eq!((net.relays[0].purged.len(), net.relays[0].held()), (1, 0));
+}
+
+// req: RLC-26
+#[test]
+fn what_a_relay_may_forget_is_gathered() {
+    let mut net = Net::pair([&[], &[0]], 1);
+    net.relays[0].manners.unreachable = true;
+    net.restart(1);
+    net.relays[0].manners.unreachable = false;
+    for _ in 0..5 {
+        let id = net.world.send(0, 1, "twice on its way");
+        net.run();
+        assert_eq!(net.world.state(0, &id), DeliveryState::AtRelay);
+        net.world.connect(0, 1);
+        net.run();
+        assert_eq!(net.world.state(0, &id), DeliveryState::Delivered);
+        net.world.cut_all();
+        net.run();
+    }
+    assert_eq!((net.relays[0].purges, net.relays[0].purged.len()), (1, 1), "one call at first");
+    net.advance(2 * SECOND);
+    assert_eq!((net.relays[0].purges, net.relays[0].purged.len()), (2, 5), "then the rest");
+    assert_eq!(net.relays[0].held(), 0);
 }
 
 #[test]

@@ -203,7 +203,7 @@ impl Connection {
             self.pull_waits.insert(mailbox, (Waits::new(&self.common.times), now));
             return Duration::ZERO;
         };
-        let wait = waits.after(*began);
+        let wait = waits.after(began.elapsed());
         *began = now + wait;
         wait
     }

@@ -1,7 +1,7 @@
 //! One relay: connected with, again and again, until it is not wanted any more.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 use tortalk_keys::relay::RelayAddress;
@@ -31,16 +31,18 @@ impl Keeper {
         let mut waits = Waits::new(&self.common.times);
         let mut told = None;
         loop {
-            let began = Instant::now();
             self.reporter.connection += 1;
             let (authority, key) = (self.address.authority(), self.address.key());
             let opened = tokio::select! {
                 opened = open(&self.common, &authority, Some(&key)) => opened,
                 () = unwanted(&mut self.orders) => return Ok(()),
             };
+            // A try that takes long to fail is not up.
+            let mut up_since = None;
             let ended = match opened {
                 Ok(opened) => {
                     told = None;
+                    up_since = Some(Instant::now());
                     let connection = Connection::new(
                         Arc::clone(&self.common),
                         authority,
@@ -56,7 +58,7 @@ impl Keeper {
             if told.replace(why) != Some(why) {
                 self.lost(why).await?;
             }
-            let wait = waits.after(began);
+            let wait = waits.after(up_since.map_or(Duration::ZERO, |since| since.elapsed()));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = unwanted(&mut self.orders) => return Ok(()),

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use data_encoding::BASE32_NOPAD_NOCASE;
 use tokio::sync::mpsc;
@@ -74,7 +73,6 @@ pub(crate) async fn pin_own(
     let mut waits = Waits::new(&common.times);
     let mut told = None;
     loop {
-        let began = Instant::now();
         let learned = pin::learn(&common, &authority).await;
         let outcome = learned.as_ref().map(|_| ()).map_err(|why| *why);
         if let Ok(address) = &learned {
@@ -97,7 +95,7 @@ pub(crate) async fn pin_own(
         if outcome.is_ok() {
             return;
         }
-        tokio::time::sleep(waits.after(began)).await;
+        tokio::time::sleep(waits.draw()).await;
     }
 }
 

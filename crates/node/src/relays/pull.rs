@@ -15,6 +15,7 @@ use tortalk_rpc::{AuthorityBytes, PullAck, PullAnswer, PullEndReason, PullStep, 
 
 use super::fault::{Fault, malformed, of_status};
 use super::open::Client;
+use super::waits::Waits;
 use super::{Reporter, Times};
 
 /// The connection's end of a stream. Dropping it ends the stream, and nothing
@@ -69,6 +70,8 @@ enum End {
     /// From this side.
     Ours,
     Theirs(PullEnd),
+    /// It did not begin: the relay is asked too often, or has too many streams.
+    Busy,
 }
 
 struct Open {
@@ -78,17 +81,23 @@ struct Open {
 
 impl PullTask {
     /// Opens the stream after a wait and sees it to its end.
-    pub(super) async fn run(mut self, wait: Duration) -> Result<(), Fault> {
-        let unwanted = self.orders.acks.wait_for(|_| false);
-        if timeout(wait, unwanted).await.is_ok() {
-            return Ok(());
-        }
-        let end = match self.open().await? {
-            Ok((open, epoch)) => self.read(open, epoch).await?,
-            Err(end) => end,
+    pub(super) async fn run(mut self, mut wait: Duration) -> Result<(), Fault> {
+        let mut waits = Waits::new(&self.times);
+        let end = loop {
+            let unwanted = self.orders.acks.wait_for(|_| false);
+            if timeout(wait, unwanted).await.is_ok() {
+                return Ok(());
+            }
+            match self.open().await? {
+                Ok((open, epoch)) => break self.read(open, epoch).await?,
+                // Mail may wait: what did not begin is no stream that ended young.
+                // req: RLC-27
+                Err(End::Busy) => wait = waits.draw(),
+                Err(end) => break end,
+            }
         };
         match end {
-            End::Ours => Ok(()),
+            End::Ours | End::Busy => Ok(()),
             End::Theirs(why) => {
                 let (relay, mailbox) = (self.reporter.relay, self.mailbox);
                 let ended = RelayInput::PullEnded { relay, mailbox, why };
@@ -108,9 +117,8 @@ impl PullTask {
         let opening = timeout(self.times.call, self.client.pull(ReceiverStream::new(outgoing)));
         let answers = match opening.await.map_err(|_| RelayDown::Unreachable)? {
             Ok(answers) => answers.into_inner(),
-            // It is asked too often, or has too many streams.
             Err(status) if status.code() == Code::ResourceExhausted => {
-                return Ok(Err(End::Theirs(PullEnd::Again)));
+                return Ok(Err(End::Busy));
             }
             Err(status) => return Err(of_status(&status).into()),
         };

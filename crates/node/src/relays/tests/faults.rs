@@ -90,6 +90,38 @@ async fn who_hangs_up_or_says_nothing_is_unreachable() {
 }
 
 #[tokio::test]
+async fn who_takes_long_to_fail_is_tried_more_and_more_slowly() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let times = Times {
+        proof: Duration::from_millis(100),
+        steady: Duration::from_millis(50),
+        wait_min: Duration::from_millis(100),
+        ..Times::USUAL
+    };
+    let mut bench = Bench::new(common(times));
+    bench.relays.apply(RelayAction::Connect(at(listener.local_addr().unwrap())));
+    let began = Instant::now();
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        silent.push(listener.accept().await.unwrap());
+    }
+    // Four times the proof's time, and at least half of 100 + 200 + 400 + 800 ms.
+    assert!(began.elapsed() >= Duration::from_millis(1_150), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn who_is_needed_again_after_being_let_go_is_connected_with_at_once() {
+    let relay = TestRelay::start().await;
+    // A wait would outlast the test.
+    let times = Times { wait_min: Duration::from_secs(300), ..Times::USUAL };
+    let mut bench = Bench::up(common(times), &relay.address).await;
+    for _ in 0..3 {
+        bench.relays.apply(RelayAction::Disconnect(relay.address.key()));
+        bench.connect(&relay.address).await;
+    }
+}
+
+#[tokio::test]
 async fn an_onion_service_waits_for_tor() {
     let onion = RelayAddress::new(tortalk_keys::relay::RelayHost::Onion([1; 32]), 80, key());
     assert_eq!(down(common(QUICK), onion.unwrap()).await, RelayDown::Unreachable);

@@ -323,6 +323,7 @@ async fn a_stream_that_ends_each_time_is_opened_more_and_more_slowly() {
     assert_eq!(calls.load(Ordering::SeqCst), 5);
 }
 
+// req: RLC-27
 #[tokio::test]
 async fn a_relay_that_is_busy_is_asked_again() {
     let (address, calls) = fake(Trick::BusyOnce).await;
@@ -333,9 +334,7 @@ async fn a_relay_that_is_busy_is_asked_again() {
     assert_eq!(calls.load(Ordering::SeqCst), 2);
     let (address, _) = fake(Trick::BusyOnce).await;
     let mut bench = Bench::up(common(QUICK), &address).await;
-    bench.relays.apply(RelayAction::Pull { relay, mailbox });
-    let ended = bench.next().await;
-    assert!(matches!(ended, RelayInput::PullEnded { why: PullEnd::Again, .. }), "{ended:?}");
+    // The machine, which would wait for longer, is not told.
     bench.pull(&address, &Owner::new(1)).await;
 }
 
