@@ -1,6 +1,6 @@
 //! `tortalk chat`: a conversation on a terminal, or line by line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -43,7 +43,8 @@ pub(crate) async fn chat(context: &Context, args: args::Chat) -> Result<(), Fail
         let Response::Contact { contact } = answer else { return Err(Failure::strange_answer()) };
         let out = context.out;
         let on_terminal = !out.is_json() && io::stdin().is_terminal() && io::stdout().is_terminal();
-        let mut chat = Chat { session, contact, out, screen: None, own: BTreeMap::new() };
+        let (own, shown) = (BTreeMap::new(), BTreeSet::new());
+        let mut chat = Chat { session, contact, out, screen: None, own, shown, since: now() };
         if on_terminal { chat.on_terminal(events).await } else { chat.by_line(events).await }
     })
     .await
@@ -57,6 +58,10 @@ struct Chat<'s> {
     screen: Option<Screen>,
     /// Own messages whose state can still change.
     own: BTreeMap<String, MessageLine>,
+    /// Messages that were shown here.
+    shown: BTreeSet<String>,
+    /// When this began.
+    since: u64,
 }
 
 /// Whether to go on.
@@ -245,6 +250,11 @@ impl Chat<'_> {
             NodeEvent::Received { message } => {
                 self.notice(&format!("{} has written to you", text::one_line(&message.name)))
             }
+            NodeEvent::State { message_id, identity, .. }
+                if identity == me && !self.shown.contains(&message_id) =>
+            {
+                self.written_elsewhere(message_id).await
+            }
             NodeEvent::State { message_id, state, peers, .. } => {
                 self.state(at, &message_id, state, peers)
             }
@@ -263,6 +273,19 @@ impl Chat<'_> {
             NodeEvent::Missed { .. } => self.catch_up().await,
             NodeEvent::Stopped if self.session.is_running() => {
                 Err(Failure::world("the node has ended: start it again with `tortalk run`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Shows what was written in another window since this one is open.
+    async fn written_elsewhere(&mut self, id: String) -> Result<(), Failure> {
+        let answer = self.session.request(Request::Message { id: id.clone() }).await?;
+        // Asked for once only, also when it is an old one.
+        self.shown.insert(id);
+        match answer {
+            Response::Message { message } if message.stored_at >= self.since => {
+                self.message(*message).await
             }
             _ => Ok(()),
         }
@@ -291,6 +314,7 @@ impl Chat<'_> {
 
     async fn message(&mut self, message: MessageLine) -> Result<(), Failure> {
         let unseen = message.read == Some(false);
+        self.shown.insert(message.message_id.clone());
         if self.out.is_json() {
             self.out.object(&message)?;
         } else {

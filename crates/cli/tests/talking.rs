@@ -265,6 +265,9 @@ fn chat_on_a_terminal_draws_states_in_their_place() {
     terminal.shows("> ");
     terminal.types("hellp\x7fo wörld\r".as_bytes());
     terminal.shows("hello wörld  [delivered]");
+    // What is written in another window stands here too.
+    alice.run(&["send", "Bob", "from elsewhere"]).ok();
+    terminal.shows("from elsewhere  [");
     terminal.types(b"/quit\r");
     assert_eq!(common::ends(&mut child), Some(0));
     // The state was drawn over the one before: the row was gone back to.
