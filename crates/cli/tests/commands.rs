@@ -305,7 +305,8 @@ fn a_wrong_command_line_is_one_line_and_64() {
         ),
         (
             &["run", "--until-eof"],
-            "--until-eof goes with --json only: add that or leave both out: see `tortalk run --help`",
+            "--until-eof goes with --json only: add that or leave both out: see `tortalk run \
+             --help`",
         ),
     ];
     for (arguments, line) in table {

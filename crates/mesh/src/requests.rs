@@ -163,7 +163,7 @@ impl Mesh {
             !has_passed(before.received_at, REQUEST_AGAIN_AFTER, step.now.wall)
         });
         // Each leaves an id that is remembered for two weeks.
-        // req: REQ-29
+        // req: REQ-32
         if lately {
             let seconds = u32::try_from(REQUEST_AGAIN_AFTER.as_secs()).unwrap_or(u32::MAX);
             return Ok(Verdict::refused_for(RefusalReason::Quota, seconds));

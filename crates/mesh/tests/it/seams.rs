@@ -193,7 +193,7 @@ fn bring(stage: &mut Stage, link: LinkId, puppet: &mut Puppet, text: &str, at: u
     stage.hand_over(link, envelope.as_bytes()).result
 }
 
-// req: REQ-29
+// req: REQ-32
 #[test]
 fn a_stranger_who_asks_on_and_on_makes_us_hold_no_more() {
     let mut puppet = Puppet::new(1);

@@ -19,12 +19,13 @@ pub(crate) enum WhoError {
     )]
     Unknown(String),
     #[error(
-        "no identity here begins with `{0}`: `tortalk contacts list`, `tortalk nearby` and `tortalk \
-         requests list` show who there is"
+        "no identity here begins with `{0}`: `tortalk contacts list`, `tortalk nearby` and \
+         `tortalk requests list` show who there is"
     )]
     UnknownDigits(String),
     #[error(
-        "nobody is called `{0}`, and {DIGITS_MIN} digits of an identity are needed: give more of them"
+        "nobody is called `{0}`, and {DIGITS_MIN} digits of an identity are needed: give more of \
+         them"
     )]
     FewDigits(String),
     #[error("`{who}` can be {candidates}: write one of these")]

@@ -40,6 +40,8 @@ const TEST_ARROWS_OF: &[(&str, &[&str])] = &[
     ("mesh", &["store", "link"]),
     // What a node says to relays is tried on a real one.
     ("node", &["relay"]),
+    // And what the doctor says of them.
+    ("cli", &["relay", "keys"]),
 ];
 
 /// All libraries that a sans-IO crate may build on.
