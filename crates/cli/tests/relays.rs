@@ -66,6 +66,9 @@ fn something_else() -> String {
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
             std::thread::spawn(move || {
+                // Once the question has come: before, the connection would only seem
+                // to break.
+                let _asked = stream.read_exact(&mut [0; 100]);
                 let _said = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
                 let _heard = stream.read_to_end(&mut Vec::new());
             });
