@@ -40,8 +40,9 @@ pub(crate) fn spread_holds(
     for action in &ready.links {
         let LinkAction::Send(link, Frame::Msg(msg)) = action else { continue };
         let Ok(envelope) = Envelope::parse(msg.envelope.as_slice().to_vec()) else { continue };
-        let owner = owners.get(&envelope.header().mailbox);
-        if owner.is_some() && owner == peers.get(link) {
+        // On a link whose end the machine has not heard of yet it reaches nobody.
+        let Some(peer) = peers.get(link) else { continue };
+        if owners.get(&envelope.header().mailbox) == Some(peer) {
             continue;
         }
         let held = store.envelope(&envelope.id()).map_err(|e| works(&e))?;
