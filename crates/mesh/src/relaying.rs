@@ -6,10 +6,10 @@
 //! `answers`, `reading`). `connections` says with which relays the driver is to
 //! be connected, and `purging` what they may forget.
 //!
-//! Whatever happens only changes what is remembered in [`Relays`]; once before
-//! each commit [`Mesh::serve_relays`] goes through all of it and says what is to
+//! Whatever happens only changes what is remembered in `Relays`; once before
+//! each commit `serve_relays` goes through all of it and says what is to
 //! be done. Envelopes to be left are found among the machine's own writes
-//! ([`Mesh::follow_writes`]), so whoever makes or drops an envelope need not know
+//! (`follow_writes`), so whoever makes or drops an envelope need not know
 //! of relays.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
