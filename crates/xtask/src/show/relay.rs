@@ -81,6 +81,8 @@ impl Relay {
         command.args(["--pdeathsig", "KILL", "--"]).args(&self.wrapper).arg(&self.program);
         let (ip, _) = self.listen.rsplit_once(':').ok_or("a relay listens on IP:PORT")?;
         command.arg("run").arg("--data").arg(&self.dir).args(["--listen", &self.listen]);
+        // Everybody here has one address; the limit for one address is not on trial.
+        command.args(["--shared-source", ip]);
         command.args(["--metrics", &format!("{ip}:0")]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command
