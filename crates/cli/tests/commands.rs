@@ -35,10 +35,10 @@ fn init_makes_a_profile_for_its_owner_alone() {
 #[test]
 fn a_profile_by_name_lies_in_the_platforms_folder() {
     let home = Home::new();
-    let made = home.run(&["--profile", "work", "init"]).ok();
-    assert!(home.path().join("data/torTalk/work/identity.bin").exists(), "{}", made.stdout);
+    let made = home.run(&["--profile", "second", "init"]).ok();
+    assert!(home.path().join("data/torTalk/second/identity.bin").exists(), "{}", made.stdout);
     let mut by_variable = home.command(&["address"]);
-    by_variable.env("TORTALK_PROFILE", "work");
+    by_variable.env("TORTALK_PROFILE", "second");
     let address = Outcome::of(by_variable).ok().stdout;
     assert!(made.stdout.contains(address.trim()));
     // The default is another one, and a name is no path.
