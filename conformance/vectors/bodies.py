@@ -102,7 +102,7 @@ def read_body(number: int, data: bytes) -> dict[str, Any]:
 
 def run_body(given: Input) -> Output:
     """body.json."""
-    number, data = given.number("body_type"), given.bytes("bytes")
+    number, data = given.number("body_type"), given.hex("bytes")
     given.done()
     row = body_type(number)
     return {**read_body(number, data), "visible": row.visible, "receipt": row.receipt}

@@ -167,7 +167,7 @@ def _check_mailboxes(kind: int, mailboxes: list[Mailbox]) -> None:
 
 def run_card(given: Input) -> Output:
     """card.json."""
-    data = given.bytes("card")
+    data = given.hex("card")
     given.done()
     card = read_card(data)
     return {

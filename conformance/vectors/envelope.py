@@ -66,7 +66,7 @@ def read_envelope(data: bytes) -> Envelope:
 
 
 def _parse(given: Input) -> Output:
-    data = given.bytes("bytes")
+    data = given.hex("bytes")
     given.done()
     envelope = read_envelope(data)
     return {
@@ -82,7 +82,7 @@ def _parse(given: Input) -> Output:
 
 
 def _purge(given: Input) -> Output:
-    data, purge_key = given.bytes("bytes"), given.bytes("purge_key", 32)
+    data, purge_key = given.hex("bytes"), given.hex("purge_key", 32)
     given.done()
     if purge_hash(purge_key) != read_envelope(data).purge_hash:  # ENV-06
         raise Refused("rule", "not the purge key")
@@ -90,13 +90,13 @@ def _purge(given: Input) -> Output:
 
 
 def _purge_hash(given: Input) -> Output:
-    purge_key = given.bytes("purge_key", 32)
+    purge_key = given.hex("purge_key", 32)
     given.done()
     return {"purge_hash": purge_hash(purge_key).hex()}
 
 
 def _key_id(given: Input) -> Output:
-    public = given.bytes("public", 1216)
+    public = given.hex("public", 1216)
     given.done()
     return {"key_id": key_id(public).hex()}
 

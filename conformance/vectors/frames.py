@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from grpc_tools import protoc
 
-from layouts import Input, Output, Refused
+from layouts import Input, Output, Refused, uint
 
 PROTO = Path(__file__).resolve().parents[2] / "proto"
 FRAME_MAX = 131_072
@@ -132,8 +132,8 @@ def check_frame(name: str, message: Message) -> None:
 
 def encode_frame(name: str, message: Message) -> bytes:
     """LNK-13: a frame."""
-    body = message.SerializeToString(deterministic=True)
-    return (2 + len(body)).to_bytes(4, "big") + TYPE_OF[name].to_bytes(2, "big") + body
+    body: bytes = message.SerializeToString(deterministic=True)
+    return uint(2 + len(body), 4) + uint(TYPE_OF[name], 2) + body
 
 
 @dataclass
@@ -209,7 +209,7 @@ def _shown_value(field: Any, value: Any) -> Any:
 
 def run_frame(given: Input) -> Output:
     """frame.json."""
-    stream = given.bytes("stream")
+    stream = given.hex("stream")
     given.done()
     return {
         "frames": [
@@ -220,7 +220,7 @@ def run_frame(given: Input) -> Output:
 
 def run_beacon(given: Input) -> Output:
     """beacon.json: spec/discovery.md, section 5.1, checks 4 to 6."""
-    datagram = given.bytes("datagram")
+    datagram = given.hex("datagram")
     given.done()
     if len(datagram) > BEACON_MAX:  # DSC-02
         raise Refused("decode", f"{len(datagram)} bytes")

@@ -182,7 +182,7 @@ def read_invite(data: bytes) -> dict[str, Any]:
 def run_invite(given: Input) -> Output:
     """invite.json."""
     text = given.text("text") if "text" in given else None
-    data = given.bytes("bytes") if text is None else b""
+    data = given.hex("bytes") if text is None else b""
     given.done()
     return read_invite(data if text is None else invite_bytes(text))
 
@@ -191,14 +191,14 @@ def run_invite(given: Input) -> Output:
 
 
 def _hash(given: Input) -> Output:
-    key = given.bytes("key", 32) if "key" in given else b""
-    data = given.bytes("label") + given.bytes("data")
+    key = given.hex("key", 32) if "key" in given else b""
+    data = given.hex("label") + given.hex("data")
     given.done()
     return {"hash": blake2b(data, key).hex()}
 
 
 def _key(given: Input) -> Output:
-    key = given.bytes("key", 32)
+    key = given.hex("key", 32)
     given.done()
     check_key(key)
     return None
@@ -206,46 +206,46 @@ def _key(given: Input) -> Output:
 
 def _signature(given: Input) -> bytes:
     """The signature of a vector, the last field that is read."""
-    signature = given.bytes("signature", 64)
+    signature = given.hex("signature", 64)
     given.done()
     return signature
 
 
 def _message(given: Input) -> Output:
-    key, signed, signature = given.bytes("key", 32), given.bytes("signed"), _signature(given)
+    key, signed, signature = given.hex("key", 32), given.hex("signed"), _signature(given)
     must_be_signed(key, "sign/message", signed, signature)  # IDN-02
     return None
 
 
 def _link_auth(given: Input) -> Output:
-    key = given.bytes("key", 32)
+    key = given.hex("key", 32)
     signed = link_auth_bytes(
         given.one_of("role", ROLES),
         key,
-        given.bytes("device_id", 8),
-        given.bytes("instance_id", 16),
-        (given.bytes("initiator_payload"), given.bytes("responder_payload")),
-        given.bytes("handshake_hash", 64),
+        given.hex("device_id", 8),
+        given.hex("instance_id", 16),
+        (given.hex("initiator_payload"), given.hex("responder_payload")),
+        given.hex("handshake_hash", 64),
     )
     must_be_signed(key, "sign/link-auth", signed, _signature(given))
     return None
 
 
 def _mailbox_proof(given: Input) -> Output:
-    signed = mailbox_proof_bytes(given.one_of("role", ROLES), given.bytes("handshake_hash", 64))
-    must_be_signed(given.bytes("key", 32), "sign/mailbox-proof", signed, _signature(given))
+    signed = mailbox_proof_bytes(given.one_of("role", ROLES), given.hex("handshake_hash", 64))
+    must_be_signed(given.hex("key", 32), "sign/mailbox-proof", signed, _signature(given))
     return None
 
 
 def _mailbox_owner(given: Input) -> Output:
-    identity, kind = given.bytes("identity", 32), given.one_of("kind", MAILBOX_KINDS)
-    check_mailbox_owner(given.bytes("key", 32), identity, kind, _signature(given))
+    identity, kind = given.hex("identity", 32), given.one_of("kind", MAILBOX_KINDS)
+    check_mailbox_owner(given.hex("key", 32), identity, kind, _signature(given))
     return None
 
 
 def _stamp(given: Input) -> Output:
-    deposit_key, envelope_id = given.bytes("deposit_key", 32), given.bytes("envelope_id", 32)
-    shown = given.bytes("stamp")
+    deposit_key, envelope_id = given.hex("deposit_key", 32), given.hex("envelope_id", 32)
+    shown = given.hex("stamp")
     given.done()
     if shown != stamp(deposit_key, envelope_id):  # IDN-08
         raise Refused("signature", "another stamp")
@@ -253,7 +253,7 @@ def _stamp(given: Input) -> Output:
 
 
 def _safety_number(given: Input) -> Output:
-    a, b = given.bytes("a", 32), given.bytes("b", 32)
+    a, b = given.hex("a", 32), given.hex("b", 32)
     given.done()
     return {"number": safety_number(a, b)}
 

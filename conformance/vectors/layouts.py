@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 #: What an operation gives: the vector's `output`, or nothing.
 Output = dict[str, Any] | None
 #: One operation on the input of a vector.
@@ -85,11 +86,12 @@ class Input:
     def __contains__(self, name: str) -> bool:
         return name in self._fields
 
-    def _value(self, name: str, kind: type) -> Any:
+    def _value(self, name: str, kind: type[T]) -> T:
         if name not in self._fields:
             raise CannotRun(f"no input `{name}`")
         self._read.add(name)
         value = self._fields[name]
+        # Not isinstance: `true` is no number.
         if type(value) is not kind:
             raise CannotRun(f"input `{name}` is no {kind.__name__}")
         return value
@@ -102,11 +104,11 @@ class Input:
         """A number."""
         return self._value(name, int)
 
-    def bytes(self, name: str, length: int | None = None) -> bytes:
+    def hex(self, name: str, length: int | None = None) -> bytes:
         """Bytes in hexadecimal, `length` of them where that is fixed."""
         return self._decoded(name, self.text(name), length)
 
-    def flights(self, name: str) -> list[bytes]:
+    def hex_list(self, name: str) -> list[bytes]:
         """A list of bytes in hexadecimal."""
         return [self._decoded(name, text) for text in self._value(name, list)]
 

@@ -10,7 +10,6 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-
 from google.protobuf.message import Message
 
 from ed25519 import must_be_signed, public_key, sign
@@ -302,12 +301,12 @@ def run_link(given: Input) -> Output:
     """link.json."""
     end = End(
         given.one_of("role", ROLES),
-        given.bytes("identity_seed", 32),
-        given.bytes("device_id", 8),
-        given.bytes("instance_id", 16),
-        given.bytes("ephemeral", 32),
+        given.hex("identity_seed", 32),
+        given.hex("device_id", 8),
+        given.hex("instance_id", 16),
+        given.hex("ephemeral", 32),
     )
-    flights = given.flights("receives")
+    flights = given.hex_list("receives")
     peer = _peer(given) if "peer_identity_seed" in given else None
     given.done()
     writes = [end.due()]
@@ -333,6 +332,6 @@ def run_link(given: Input) -> Output:
 
 def _peer(given: Input) -> tuple[bytes, bytes]:
     """Identity and share of the other end."""
-    secret = X25519PrivateKey.from_private_bytes(given.bytes("peer_ephemeral", 32))
-    identity = public_key(given.bytes("peer_identity_seed", 32))
+    secret = X25519PrivateKey.from_private_bytes(given.hex("peer_ephemeral", 32))
+    identity = public_key(given.hex("peer_identity_seed", 32))
     return identity, secret.public_key().public_bytes_raw()

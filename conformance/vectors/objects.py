@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ VECTOR_KEYS = {"id", "req", "comment", "input", "expect"}
 Vector = dict[str, Any]
 
 
-def by(name: str, operations: dict[str, Operation]) -> Operation:
+def by(name: str, operations: Mapping[str, Operation]) -> Operation:
     """An object whose vectors name their operation in the input `name`."""
     return lambda given: given.one_of(name, operations)(given)
 

@@ -25,14 +25,14 @@ def check_authority(data: bytes) -> bytes:
 
 
 def _authority(given: Input) -> Output:
-    authority = given.bytes("authority")
+    authority = given.hex("authority")
     given.done()
     return {"again": check_authority(authority).hex()}
 
 
 def _check_signed(given: Input, use: str, signed: bytes, count: int = 1, most: int = 1) -> Output:
     """The last fields of a vector, and a count whose range the layout draws."""
-    key, signature = given.bytes("key", 32), given.bytes("signature", 64)
+    key, signature = given.hex("key", 32), given.hex("signature", 64)
     given.done()
     if not 1 <= count <= most:
         raise Refused("signature", f"a count of {count} is never signed")
@@ -41,12 +41,12 @@ def _check_signed(given: Input, use: str, signed: bytes, count: int = 1, most: i
 
 
 def _relay_info(given: Input) -> Output:
-    versions = given.bytes("versions")
+    versions = given.hex("versions")
     count = len(versions) // 2
-    onion, port = given.bytes("onion"), given.number("onion_port")
+    onion, port = given.hex("onion"), given.number("onion_port")
     signed = (
-        given.bytes("nonce", 32) + given.bytes("authority")
-        + given.bytes("now", 8) + given.bytes("epoch", 16)
+        given.hex("nonce", 32) + given.hex("authority")
+        + given.hex("now", 8) + given.hex("epoch", 16)
         + uint(count, 1) + versions
         + (uint(1, 1) + onion + uint(port, 2) if onion else uint(0, 1))
     )  # fmt: skip
@@ -54,30 +54,30 @@ def _relay_info(given: Input) -> Output:
 
 
 def _relay_receipt(given: Input) -> Output:
-    ids = given.bytes("ids")
+    ids = given.hex("ids")
     count = len(ids) // 32
     signed = (
-        given.bytes("key", 32) + given.bytes("time", 8) + given.bytes("store_until", 8)
+        given.hex("key", 32) + given.hex("time", 8) + given.hex("store_until", 8)
         + uint(count, 2) + ids
     )  # fmt: skip
     return _check_signed(given, "sign/relay-receipt", signed, count, IDS_MAX)  # RLY-02
 
 
 def _relay_pull(given: Input) -> Output:
-    deposit_key = given.bytes("deposit_key")
+    deposit_key = given.hex("deposit_key")
     signed = (
-        given.bytes("relay", 32) + given.bytes("authority")
-        + given.bytes("challenge", 32) + given.bytes("client_nonce", 32)
-        + given.bytes("key", 32) + given.bytes("consumer", 8)
+        given.hex("relay", 32) + given.hex("authority")
+        + given.hex("challenge", 32) + given.hex("client_nonce", 32)
+        + given.hex("key", 32) + given.hex("consumer", 8)
         + (uint(1, 1) + deposit_key if deposit_key else uint(0, 1))
     )  # fmt: skip
     return _check_signed(given, "sign/relay-pull", signed)  # RLY-03
 
 
 def _card_drop(given: Input) -> Output:
-    blob = given.bytes("blob")
+    blob = given.hex("blob")
     count = uint(len(blob), 2)
-    signed = given.bytes("key", 32) + given.bytes("seq", 8) + count + blob
+    signed = given.hex("key", 32) + given.hex("seq", 8) + count + blob
     return _check_signed(given, "sign/card-drop", signed, len(blob), BLOB_MAX)  # RLY-04, RLY-46
 
 
@@ -110,7 +110,7 @@ def open_drop(blob: bytes, mailbox: bytes, seq: int, read_key: bytes) -> bytes:
 
 def run_drop(given: Input) -> Output:
     """drop.json."""
-    blob, seq = given.bytes("blob"), given.number("seq")
-    mailbox, read_key = given.bytes("mailbox", 32), given.bytes("read_key", 32)
+    blob, seq = given.hex("blob"), given.number("seq")
+    mailbox, read_key = given.hex("mailbox", 32), given.hex("read_key", 32)
     given.done()
     return {"card": open_drop(blob, mailbox, seq, read_key).hex()}

@@ -117,8 +117,8 @@ def _check_signed(signed: bytes, signature: bytes, me: bytes) -> Signed:
 
 
 def _hpke_seal(given: Input) -> Output:
-    recipient = suite1.KeyPair(given.bytes("recipient_seed", 32))
-    eseed, info, plaintext = given.bytes("eseed", 64), given.bytes("info"), given.bytes("plaintext")
+    recipient = suite1.KeyPair(given.hex("recipient_seed", 32))
+    eseed, info, plaintext = given.hex("eseed", 64), given.hex("info"), given.hex("plaintext")
     given.done()
     enc = bytes.fromhex(given.claimed.get("enc", ""))
     secret = suite1.check_encapsulation(recipient, eseed, enc)
@@ -133,36 +133,36 @@ def _hpke_seal(given: Input) -> Output:
 
 
 def _hpke_open(given: Input) -> Output:
-    recipient = suite1.KeyPair(given.bytes("recipient_seed", 32))
-    enc, ciphertext = given.bytes("enc", suite1.ENCAPSULATION), given.bytes("ciphertext")
-    info, aad = given.bytes("info"), given.bytes("aad")
+    recipient = suite1.KeyPair(given.hex("recipient_seed", 32))
+    enc, ciphertext = given.hex("enc", suite1.ENCAPSULATION), given.hex("ciphertext")
+    info, aad = given.hex("info"), given.hex("aad")
     given.done()
     return {"plaintext": suite1.open_sealed(recipient, info, enc, ciphertext, aad).hex()}
 
 
 def _key(given: Input) -> Output:
-    public = given.bytes("public")
+    public = given.hex("public")
     given.done()
     suite1.check_public(public)
     return {"key_id": key_id(public).hex()}
 
 
 def _seal(given: Input) -> Output:
-    recipient = suite1.KeyPair(given.bytes("recipient_seed", 32))
-    sender_seed = given.bytes("sender_seed", 32)
+    recipient = suite1.KeyPair(given.hex("recipient_seed", 32))
+    sender_seed = given.hex("sender_seed", 32)
     message = Signed(
-        audience=given.bytes("audience", 32),
+        audience=given.hex("audience", 32),
         sender=public_key(sender_seed),
-        device_id=given.bytes("device_id", 8),
-        nonce=given.bytes("nonce", 16),
+        device_id=given.hex("device_id", 8),
+        nonce=given.hex("nonce", 16),
         sent_at=given.number("sent_at"),
-        chain_id=given.bytes("chain_id", 8),
+        chain_id=given.hex("chain_id", 8),
         counter=given.number("counter"),
         body_type=given.number("body_type"),
-        body=given.bytes("body"),
+        body=given.hex("body"),
     )
-    purge_key, eseed = given.bytes("purge_key", 32), given.bytes("eseed", 64)
-    mailbox, expires_at = given.bytes("mailbox", 32), given.number("expires_at")
+    purge_key, eseed = given.hex("purge_key", 32), given.hex("eseed", 64)
+    mailbox, expires_at = given.hex("mailbox", 32), given.number("expires_at")
     given.done()
     signed = message.layout()
     signature = sign(sender_seed, "sign/message", signed)  # SEA-10
@@ -194,8 +194,8 @@ def _seal(given: Input) -> Output:
 
 
 def _open(given: Input) -> Output:
-    recipient = suite1.KeyPair(given.bytes("recipient_seed", 32))
-    me, data = given.bytes("me", 32), given.bytes("envelope")
+    recipient = suite1.KeyPair(given.hex("recipient_seed", 32))
+    me, data = given.hex("me", 32), given.hex("envelope")
     given.done()
     message, signed, purge_key = open_envelope(recipient, me, data)
     return {

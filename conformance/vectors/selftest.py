@@ -144,5 +144,3 @@ def _other(value: Any, at: int) -> Any:
     if isinstance(value, int):
         return value + 1
     return "00"
-
-

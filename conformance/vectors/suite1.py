@@ -20,9 +20,7 @@ ENCAPSULATION = 1120
 MODULUS = 3329
 XWING_LABEL = bytes.fromhex("5c2e2f2f5e5c")
 SUITE_ID = b"HPKE" + bytes.fromhex("647a00010003")
-LIBRARY = hpke.Suite(
-    hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305
-)
+LIBRARY = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
 
 
 class Disagreement(Exception):
@@ -64,9 +62,9 @@ def check_public(public: bytes) -> None:
 def check_encapsulation(recipient: KeyPair, eseed: bytes, enc: bytes) -> bytes:
     """The shared secret, if `enc` is what `eseed` makes.
 
-    No library offers encapsulation with a given `m`. It is not needed: FIPS 203 derives the
-    secret from `m` and the key alone, and decapsulation, which encapsulates again and compares,
-    gives it for the one ciphertext of `m` and for no other.
+    The library draws `m` itself. But FIPS 203 derives the secret from `m` and the key alone, and
+    decapsulation, which encapsulates again and compares, gives it for the one ciphertext of `m`
+    and for no other.
     """
     m, e = eseed[:32], X25519PrivateKey.from_private_bytes(eseed[32:])
     ct_m, ct_x = enc[:ML_KEM_CIPHERTEXT], enc[ML_KEM_CIPHERTEXT:]
@@ -142,8 +140,8 @@ def _labeled_expand(prk: bytes, use: bytes, info: bytes, length: int) -> bytes:
 
 
 def _key_schedule(secret: bytes, info: bytes) -> tuple[bytes, bytes]:
-    context = (
-        b"\0" + _labeled_extract(b"", b"psk_id_hash", b"") + _labeled_extract(b"", b"info_hash", info)
-    )
+    psk_id_hash = _labeled_extract(b"", b"psk_id_hash", b"")
+    context = b"\0" + psk_id_hash + _labeled_extract(b"", b"info_hash", info)
     prk = _labeled_extract(secret, b"secret", b"")
-    return _labeled_expand(prk, b"key", context, 32), _labeled_expand(prk, b"base_nonce", context, 12)
+    key = _labeled_expand(prk, b"key", context, 32)
+    return key, _labeled_expand(prk, b"base_nonce", context, 12)
