@@ -32,10 +32,6 @@ def _card(reader: Reader, fields: dict[str, Any]) -> None:
     fields["card"] = card.hex()
 
 
-def _message_id(reader: Reader, fields: dict[str, Any]) -> None:
-    fields["message_id"] = reader.take(32).hex()
-
-
 def _entries(reader: Reader, fields: dict[str, Any]) -> None:
     count = reader.count(2, ENTRIES_MAX)  # SEA-31
     entries = [(reader.take(32), reader.take(32), reader.uint(1)) for _ in range(count)]
