@@ -64,6 +64,7 @@ impl TcpDialler {
         let port = authority.port();
         let name = match authority.host() {
             RelayHost::Name(name) => name.as_str(),
+            // req: TOR-06
             RelayHost::Onion(_) => {
                 tracing::info!("a relay is an onion service: it is reached through Tor only");
                 return Err(io::ErrorKind::Unsupported.into());

@@ -121,6 +121,7 @@ async fn who_is_needed_again_after_being_let_go_is_connected_with_at_once() {
     }
 }
 
+// req: TOR-06
 #[tokio::test]
 async fn an_onion_service_waits_for_tor() {
     let onion = RelayAddress::new(tortalk_keys::relay::RelayHost::Onion([1; 32]), 80, key());
