@@ -324,7 +324,7 @@ fn every_byte_is_signed() {
     assert!(matches!(error_of(&bytes), CardError::Signature(_)));
 }
 
-// req: CNV-01, IDN-43
+// req: CNV-01, IDN-43, VER-01
 #[test]
 fn features_and_extensions_that_mean_nothing_are_kept() {
     let card = intro_of(CardDraft { features: vec![0xff; 256], ext: vec![0xee; 1024], ..draft() });

@@ -151,6 +151,7 @@ async fn prove(
     if !is_proved(&info, &pinned, &nonce, authority) {
         return Err(RelayDown::OtherKey);
     }
+    // req: VER-02
     if !info.versions.contains(&VERSION) {
         return Err(RelayDown::Protocol);
     }

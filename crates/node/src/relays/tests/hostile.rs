@@ -219,7 +219,7 @@ async fn fake(trick: Trick) -> (RelayAddress, Arc<AtomicUsize>) {
     (address(&authority, RelaySecret::from_seed(SECRET).public()), calls)
 }
 
-// req: RLY-01, RLY-08
+// req: RLY-01, RLY-08, VER-02
 #[tokio::test]
 async fn nothing_is_said_to_who_does_not_prove_the_pinned_key() {
     for (trick, why) in [
