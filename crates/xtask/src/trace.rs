@@ -13,6 +13,7 @@ mod coverage;
 mod exceptions;
 mod lock;
 mod marks;
+mod references;
 mod spec;
 mod vectors;
 
@@ -55,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     lock.check(&trace.spec, &mut report);
     trace.check(&mut report);
+    references::check(&trace, &tree, &mut report);
     let table = coverage::render(&trace);
     if options.write {
         write(&root, coverage::PATH, &table)?;

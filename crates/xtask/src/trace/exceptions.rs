@@ -76,6 +76,10 @@ impl Exceptions {
         exceptions
     }
 
+    pub(super) fn is_planned(&self, id: &Id) -> bool {
+        self.entries.get(id).is_some_and(|e| matches!(e.kind, Kind::Planned { .. }))
+    }
+
     pub(super) fn unobservable(&self) -> usize {
         self.entries.values().filter(|e| e.kind == Kind::Unobservable).count()
     }

@@ -15,6 +15,13 @@ pub(crate) struct Id {
     number: u16,
 }
 
+impl Id {
+    /// Whether both stand in one layer's numbering.
+    pub(super) fn same_area(&self, other: &Self) -> bool {
+        self.area == other.area
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{:02}", self.area, self.number)

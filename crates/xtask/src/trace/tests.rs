@@ -78,6 +78,7 @@ fn faults(tree: &Tree) -> Vec<String> {
     let trace = Trace::collect(tree, &mut report);
     Lock::read(tree, &mut report).check(&trace.spec, &mut report);
     trace.check(&mut report);
+    references::check(&trace, tree, &mut report);
     report.lines()
 }
 
@@ -185,6 +186,29 @@ fn exceptions_are_held_to_their_reasons() {
     let exception = "[[exception]]\nid = \"ABC-01\"\nkind = \"planned\"\narea = \"x\"";
     let found = faults(&Tree::of(&[("spec/a.md", should), (exceptions::PATH, exception)]));
     assert!(found.iter().any(|line| line.contains("ABC-01 is no MUST")), "{found:#?}");
+}
+
+#[test]
+fn documents_name_only_what_is_held() {
+    let check = |path: &str, text: &str| faults(&tree_with(path, "", text));
+    let row = |cell: &str| format!("| cannot | because |\n|---|---|\n| fly | {cell} |\n");
+    let threats = "spec/threats.md";
+    assert_eq!(check(threats, &row("ENV-01, ENV-02")), [] as [String; 0]);
+    assert_eq!(check("docs/a.md", "ABC-12 and A-1"), [] as [String; 0]);
+    for (path, text, fault) in [
+        (threats, row("it has no wings"), "threats.md:3: a \"cannot\" without an id"),
+        (threats, row("ENV-03"), "threats.md:3: ENV-03 is a SHOULD"),
+        (threats, row("ENV-01, ENV-09"), "threats.md:3: ENV-09 is not in the spec"),
+        ("spec/other.md", "(ABC-12)".to_owned(), "spec/other.md:1: ABC-12 is not in the spec"),
+        ("docs/a.md", "as ENV-09 says".to_owned(), "docs/a.md:1: ENV-09 is not in the spec"),
+    ] {
+        let found = check(path, &text);
+        assert!(found.iter().any(|line| line.contains(fault)), "{fault} in {found:#?}");
+    }
+    // Without its vector ENV-02 is held by nothing.
+    let files = [("spec/envelope.md", SPEC), (threats, &row("ENV-02"))];
+    let found = faults(&Tree::of(&files));
+    assert!(found.iter().any(|l| l.contains("ENV-02 has neither test nor plan")), "{found:#?}");
 }
 
 #[test]
