@@ -54,6 +54,7 @@ fn print_key(secret: &RelaySecret) -> Result<(), Failure> {
     Ok(say(&format!("key {}", secret.public()))?)
 }
 
+// req: RLY-69
 fn restored(folder: &Path) -> Result<(), Failure> {
     key_file::read(folder)?;
     let _lock = DirLock::acquire(folder)?;

@@ -366,6 +366,7 @@ fn all_stores_do_the_same_and_count_what_they_hold() {
     }
 }
 
+// req: RLY-69
 #[test]
 fn sqlite_keeps_what_was_committed_and_its_epoch() {
     let folder = tempfile::tempdir().expect("a folder");
