@@ -148,6 +148,7 @@ impl Mesh {
             card: None,
             invite: None,
             store_id: self.store_shown_by(&identity),
+            // req: SEA-52
             chain_id: ChainId::from_bytes(entropy::array(&mut *self.entropy)),
             next_counter: 1,
             requested: None,

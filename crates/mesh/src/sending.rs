@@ -57,6 +57,7 @@ impl Mesh {
             Body::Text(text) | Body::ContactRequest { text, .. } => text.clone(),
             _ => String::new(),
         };
+        // req: SEA-52
         let (chain_id, counter) = if visible {
             (known.contact.chain_id, known.contact.next_counter)
         } else {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use tortalk_mesh::{Command, DeliveryState, Event, LinkId};
-use tortalk_model::{ChainId, UnixMillis};
+use tortalk_model::{ChainId, Envelope, UnixMillis};
 use tortalk_seal::{Body, Draft, ResendRequest, SignedMessage};
 use tortalk_wire::AckResult;
 
@@ -58,6 +58,32 @@ fn told(stage: &Stage) -> Vec<u64> {
         _ => None,
     });
     gaps.collect()
+}
+
+/// The place of a text that we send.
+fn place(stage: &mut Stage, to: &Puppet, text: &str) -> (ChainId, u64) {
+    let sent = handed(&stage.send_text(to, text));
+    let envelope = Envelope::parse(sent[0].0.envelope.to_vec()).expect("ours");
+    let opened = tortalk_seal::open(&envelope, &to.sealing, &to.identity.public());
+    let opened = opened.expect("for the puppet");
+    (opened.chain_id(), opened.counter())
+}
+
+// req: SEA-52
+#[test]
+fn texts_are_numbered_in_a_chain_for_each_contact() {
+    let (mut bob, carol) = (Puppet::new(1), Puppet::new(2));
+    let (mut stage, link) = Stage::with_contact(&bob);
+    let (chain, first) = place(&mut stage, &bob, "one");
+    // A receipt takes no number.
+    assert_eq!(bring(&mut stage, link, &mut bob, 1).len(), 1);
+    stage.add(&carol);
+    stage.introduce(&carol);
+    let (other, number) = place(&mut stage, &carol, "to somebody else");
+    assert_eq!((first, number), (1, 1));
+    assert_eq!(place(&mut stage, &bob, "two"), (chain, 2));
+    assert_eq!(place(&mut stage, &carol, "again"), (other, 2));
+    assert_ne!(chain, other);
 }
 
 // req: DLV-21
