@@ -12,7 +12,6 @@ use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::ready::CommandError;
 use crate::receiving::proof_of;
-use crate::retry::is_acknowledged;
 use crate::write::{Evidence, OutgoingMessage, Write};
 
 impl Mesh {
@@ -203,28 +202,34 @@ impl Mesh {
         Ok(())
     }
 
-    /// Tells somebody that they are a contact from now on.
-    pub(crate) fn send_accept<R: Read>(&mut self, step: &mut Step<'_, R>, identity: &IdentityKey) {
+    /// Tells somebody that they are a contact from now on, as this request asked.
+    pub(crate) fn send_accept<R: Read>(
+        &mut self,
+        step: &mut Step<'_, R>,
+        identity: &IdentityKey,
+        request: MessageId,
+    ) {
         let Some(card) = self.own_contact_card().map(|card| card.as_bytes().to_vec()) else {
             return;
         };
-        self.compose(step, identity, Body::ContactAccept { card });
+        self.compose(step, identity, Body::ContactAccept { request, card });
     }
 
-    /// A contact has accepted us: that answers what we asked.
+    /// A contact has accepted us: that answers the request that they name, no other.
     pub(crate) fn take_accept<R: Read>(
         &mut self,
         step: &mut Step<'_, R>,
         opened: &OpenedMessage,
+        answered: &MessageId,
     ) -> Result<(), R::Error> {
         let sender = opened.sender();
-        let Some(message_id) = self.request_to(&sender) else { return Ok(()) };
-        let Some(mut message) = step.store.outgoing(&message_id)? else { return Ok(()) };
-        // One that nobody has stored is not what they answer: it goes on, and has its
-        // receipt like any message.
-        if !is_acknowledged(&message) {
+        // Words that they have not seen go on, and have their receipt like any message.
+        // req: REQ-33
+        if self.request_to(&sender) != Some(*answered) {
             return Ok(());
         }
+        let message_id = *answered;
+        let Some(mut message) = step.store.outgoing(&message_id)? else { return Ok(()) };
         if let Some(known) = self.contacts.get_mut(&sender) {
             known.contact.requested = None;
         }
@@ -233,7 +238,7 @@ impl Mesh {
         if message.evidence.iter().any(received) {
             return Ok(());
         }
-        // req: REQ-21
+        // req: REQ-33
         let (kind, at) = (ReceiptKind::Delivered, step.now.wall);
         let evidence = Evidence::Receipt { kind, at, proof: proof_of(opened) };
         message.evidence.push(evidence.clone());

@@ -204,11 +204,11 @@ impl Mesh {
             }
             return Ok(Verdict::DUPLICATE);
         }
-        if matches!(opened.body(), Body::ContactAccept { .. }) {
-            self.take_accept(step, opened)?;
+        if let Body::ContactAccept { request, .. } = opened.body() {
+            self.take_accept(step, opened, request)?;
         }
         if let Body::Card { card }
-        | Body::ContactAccept { card }
+        | Body::ContactAccept { card, .. }
         | Body::ContactRequest { card, .. } = opened.body()
         {
             self.take_sealed_card(step, &opened.sender(), card)?;
@@ -219,7 +219,7 @@ impl Mesh {
         // Whoever asks lacks our card, whatever they had before.
         // req: REQ-24
         if matches!(opened.body(), Body::ContactRequest { .. }) {
-            self.send_accept(step, &opened.sender());
+            self.send_accept(step, &opened.sender(), opened.message_id());
         }
         if let Body::ResendRequest(request) = opened.body() {
             self.resend(step, &opened.sender(), *request)?;

@@ -275,9 +275,10 @@ impl Mesh {
         let Some(request) = self.requests.open.remove(identity) else { return };
         self.place_was_freed();
         step.ready.writes.push(Write::DropRequest(*identity));
+        let message_id = request.message_id;
         step.ready.writes.push(Write::PutIncoming(Box::new(as_message(request))));
         // req: REQ-20
-        self.send_accept(step, identity);
+        self.send_accept(step, identity, message_id);
     }
 
     pub(crate) fn decline_request<R: Read>(

@@ -82,6 +82,8 @@ pub enum Body {
     },
     /// The request is accepted.
     ContactAccept {
+        /// The message with the request that it answers.
+        request: MessageId,
         /// The accepter's contact card, 1 to 8,128 bytes, not yet checked.
         card: Vec<u8>,
     },
@@ -143,7 +145,7 @@ impl Body {
             BodyType::TEXT => Ok(Self::Text(utf8(bytes)?)),
             BodyType::RECEIPT => parse_receipt(bytes),
             BodyType::CONTACT_REQUEST => parse_request(bytes),
-            BodyType::CONTACT_ACCEPT => Ok(Self::ContactAccept { card: card(bytes)? }),
+            BodyType::CONTACT_ACCEPT => parse_accept(bytes),
             BodyType::CARD => Ok(Self::Card { card: card(bytes)? }),
             BodyType::RESEND_REQUEST => parse_resend(bytes),
             // req: SEA-36
@@ -165,7 +167,10 @@ impl Body {
                 }
                 Writer::new().bytes16(text.as_bytes()).raw(check_card(card)?).into_vec()
             }
-            Self::ContactAccept { card } | Self::Card { card } => check_card(card)?.to_vec(),
+            Self::ContactAccept { request, card } => {
+                Writer::new().raw(request.as_bytes()).raw(check_card(card)?).into_vec()
+            }
+            Self::Card { card } => check_card(card)?.to_vec(),
             Self::ResendRequest(ResendRequest { chain_id, from, to }) => {
                 if to < from {
                     return Err(BodyError::Range);
@@ -289,6 +294,12 @@ fn parse_request(bytes: &[u8]) -> Result<Body, BodyError> {
     let text = utf8(reader.bytes16("text", REQUEST_TEXT_BYTES_MAX)?)?;
     let card = card(reader.rest())?;
     Ok(Body::ContactRequest { card, text })
+}
+
+fn parse_accept(bytes: &[u8]) -> Result<Body, BodyError> {
+    let mut reader = Reader::new(bytes);
+    let request = MessageId::from_bytes(reader.array("request")?);
+    Ok(Body::ContactAccept { request, card: card(reader.rest())? })
 }
 
 fn parse_resend(bytes: &[u8]) -> Result<Body, BodyError> {

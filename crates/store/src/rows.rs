@@ -547,7 +547,7 @@ fn body_len(body: &Body) -> usize {
         Body::Text(text) => text.len(),
         Body::Receipt(entries) => entries.len(),
         Body::ContactRequest { card, text } => card.len() + text.len(),
-        Body::ContactAccept { card } | Body::Card { card } => card.len(),
+        Body::ContactAccept { card, .. } | Body::Card { card } => card.len(),
         Body::ResendRequest(_) => 0,
         Body::Unknown { bytes, .. } => bytes.len(),
     }

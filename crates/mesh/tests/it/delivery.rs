@@ -312,7 +312,7 @@ fn cards_and_acceptances_are_confirmed_and_not_shown() {
     let range = ResendRequest { chain_id: ChainId::from_bytes([3; 8]), from: 1, to: 2 };
     for body in [
         Body::Card { card: card.clone() },
-        Body::ContactAccept { card },
+        Body::ContactAccept { request: MessageId::from_bytes([1; 32]), card },
         Body::ResendRequest(range),
     ] {
         let message = puppet.message(stage.person.identity(), body);

@@ -21,7 +21,7 @@ fn invite_of(net: &Net, person: usize) -> Vec<u8> {
     invite.to_bytes()
 }
 
-fn ask(net: &mut Net, from: usize, to: usize, text: &str) {
+pub(crate) fn ask(net: &mut Net, from: usize, to: usize, text: &str) {
     let identity = net.world.identity(to);
     let (invite, text) = (Some(invite_of(net, to)), text.to_owned());
     let add = Command::AddContact { identity, name: "far away".into(), invite, text };

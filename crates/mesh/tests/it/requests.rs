@@ -57,7 +57,7 @@ fn texts_pass(world: &mut World) {
     assert_eq!(world.state(1, &back), DeliveryState::Delivered);
 }
 
-// req: REQ-01, REQ-07, REQ-19, REQ-20, REQ-21, DLV-07
+// req: REQ-01, REQ-07, REQ-19, REQ-20, REQ-33, DLV-07
 #[test]
 fn who_is_added_is_asked_and_the_acceptance_is_the_receipt() {
     for text in ["we met on the ferry", ""] {
@@ -101,7 +101,9 @@ fn proves_acceptance(world: &World, id: &MessageId) {
     let signature = Signature::from_bytes(*signature);
     let accept = SignedMessage::from_stored(bytes.to_vec(), signature).expect("it verifies");
     assert_eq!(accept.fields().sender, world.identity(1));
-    assert!(matches!(accept.fields().body, Body::ContactAccept { .. }));
+    let named =
+        matches!(accept.fields().body, Body::ContactAccept { request, .. } if request == *id);
+    assert!(named, "the accept of this request");
 }
 
 /// Envelopes that a person holds for the other.
@@ -229,7 +231,8 @@ fn a_contact_that_lost_everything_gets_our_card_for_asking() {
     let answers = handed(&stage.frame(link, crate::puppet::msg(&envelope)));
     let own = stage.person.mesh.own_contact_card().expect("a card").as_bytes().to_vec();
     let bodies: Vec<Body> = answers.iter().map(|(msg, _)| puppet.open(msg)).collect();
-    assert!(bodies.contains(&Body::ContactAccept { card: own }), "{bodies:?}");
+    let accept = Body::ContactAccept { request: request.message_id(), card: own };
+    assert!(bodies.contains(&accept), "{bodies:?}");
 }
 
 /// Hands over a message in the mailbox for strangers.
@@ -249,7 +252,7 @@ fn a_stranger_can_ask_and_nothing_else() {
     let not_for_me = refused(RefusalReason::NotForMe);
     for body in [
         Body::Text("buy this".into()),
-        Body::ContactAccept { card: card.clone() },
+        Body::ContactAccept { request: MessageId::from_bytes([1; 32]), card: card.clone() },
         Body::Card { card: card.clone() },
         Body::Receipt(vec![tortalk_seal::ReceiptEntry {
             message_id: MessageId::from_bytes([1; 32]),

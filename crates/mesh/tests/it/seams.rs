@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use tortalk_keys::MailboxSecret;
 use tortalk_keys::link_auth::Role;
-use tortalk_mesh::{Command, DeliveryState, Input, LinkId, Read, RetiredMailbox};
+use tortalk_mesh::{Command, DeliveryState, Event, Evidence, Input, LinkId, Read, RetiredMailbox};
 use tortalk_model::entropy::Entropy as _;
 use tortalk_model::{EnvelopeId, MessageId, UnixMillis};
 use tortalk_seal::{Body, ResendRequest};
@@ -14,6 +14,7 @@ use crate::carrying::{foreign, handed_on, with_ttl};
 use crate::person::{Person, START_MS, WEEK_MS};
 use crate::puppet::{Puppet, Stage, ack, as_frame, handed, msg, proofs_of, refused};
 use crate::relay_net::Net;
+use crate::relays_first_contact::ask;
 use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -89,7 +90,7 @@ fn what_waits_for_an_old_relay_goes_to_the_one_in_the_newer_card() {
     assert!(net.relays[0].left.is_empty(), "Bob is not there any more");
 }
 
-// req: REQ-21
+// req: REQ-33
 #[test]
 fn a_request_that_was_tried_again_leaves_nothing_behind_when_it_is_accepted() {
     let mut world = World::new(&["alice", "bob"]);
@@ -127,7 +128,7 @@ fn a_request_that_was_tried_again_leaves_nothing_behind_when_it_is_accepted() {
     assert_eq!(of_request.count(), 0, "it is answered");
 }
 
-// req: REQ-21
+// req: REQ-33
 #[test]
 fn an_accept_does_not_confirm_words_that_never_left() {
     let mut world = World::new(&["alice", "bob"]);
@@ -162,6 +163,61 @@ fn an_accept_does_not_confirm_words_that_never_left() {
     assert_ne!(DeliveryState::of(&message), DeliveryState::Delivered);
     let id = message.envelope_id.expect("it is sealed");
     assert!(stage.person.store.holds(&id).expect("readable"), "and goes on its way");
+}
+
+// req: REQ-33, RLC-20
+#[test]
+fn an_accept_confirms_the_request_that_it_names_and_no_other() {
+    let mut net = Net::new(&[("alice", &[0]), ("bob", &[1])], 2);
+    let (alice, bob) = (net.world.identity(0), net.world.identity(1));
+    let requested = |net: &Net| {
+        net.world.people[0].mesh.contact(&bob).expect("a contact").requested.expect("asked")
+    };
+    ask(&mut net, 0, 1, "hello");
+    net.run();
+    let first = requested(&net);
+    // Bob has read that; the next words wait at his relay.
+    net.leave(1);
+    ask(&mut net, 0, 1, "it is me, from the ferry");
+    net.run();
+    let second = requested(&net);
+    assert_eq!(net.world.state(0, &second), DeliveryState::AtRelay);
+    let accept = Command::AcceptRequest { identity: alice, name: String::new() };
+    net.world.command(1, accept).expect("an open request");
+    let store = &net.world.people[1].store;
+    let ids = store.pending_for(&alice, None, 9).expect("readable");
+    let accept = store.envelope(&ids[0]).expect("readable").expect("held").envelope;
+    net.relays[0].plant(accept.header().mailbox, accept.as_bytes().to_vec());
+    net.run();
+    assert!(net.world.people[0].mesh.contact(&bob).expect("a contact").card.is_some(), "it came");
+    assert_eq!(net.world.state(0, &second), DeliveryState::AtRelay, "Bob has not seen it");
+    net.advance(5 * SECOND);
+    net.come_back(1);
+    net.run();
+    assert_eq!(net.world.state(0, &second), DeliveryState::Delivered);
+    let heard =
+        |event: &&Event| matches!(event, Event::Received(message) if message.message_id == second);
+    assert_eq!(net.world.people[1].events.iter().filter(heard).count(), 1);
+    let names_it = match proof_of(&net, &second) {
+        Body::ContactAccept { request, .. } => request == second,
+        Body::Receipt(entries) => entries.iter().any(|entry| entry.message_id == second),
+        _ => false,
+    };
+    assert!(names_it, "the evidence is about these words");
+    assert_eq!(net.world.state(0, &first), DeliveryState::Cancelled);
+}
+
+/// What the recipient signed that says a message of Alice's has arrived.
+fn proof_of(net: &Net, id: &MessageId) -> Body {
+    let message = net.world.people[0].store.outgoing(id).expect("readable").expect("ours");
+    let proof = message.evidence.iter().find_map(|evidence| match evidence {
+        Evidence::Receipt { proof, .. } => Some(proof),
+        _ => None,
+    });
+    let (bytes, signature) = proof.expect("a receipt").split_last_chunk::<64>().expect("signed");
+    let signature = tortalk_keys::Signature::from_bytes(*signature);
+    let signed = tortalk_seal::SignedMessage::from_stored(bytes.to_vec(), signature);
+    signed.expect("it verifies").fields().body.clone()
 }
 
 // req: GSP-19

@@ -19,6 +19,10 @@ fn comes_back(body: &Body) {
     assert_eq!(Body::parse(body.body_type(), &bytes).as_ref(), Ok(body));
 }
 
+fn accept(request: [u8; 32], card: Vec<u8>) -> Body {
+    Body::ContactAccept { request: MessageId::from_bytes(request), card }
+}
+
 fn any_body() -> impl Strategy<Value = Body> {
     let bytes = |max| prop::collection::vec(any::<u8>(), 1..max);
     let entry =
@@ -33,7 +37,7 @@ fn any_body() -> impl Strategy<Value = Body> {
         any::<String>().prop_map(Body::Text),
         prop::collection::vec(entry, 1..=256).prop_map(Body::Receipt),
         (bytes(9000), "\\PC{0,256}").prop_map(|(card, text)| Body::ContactRequest { card, text }),
-        bytes(9000).prop_map(|card| Body::ContactAccept { card }),
+        (any::<[u8; 32]>(), bytes(9000)).prop_map(|(id, card)| accept(id, card)),
         bytes(9000).prop_map(|card| Body::Card { card }),
         (any::<[u8; 8]>(), any::<u64>(), any::<u64>()).prop_map(|(chain_id, from, to)| {
             Body::ResendRequest(ResendRequest { chain_id: ChainId::from_bytes(chain_id), from, to })
@@ -139,16 +143,26 @@ fn a_request_is_a_short_text_and_a_card() {
 // req: SEA-34
 #[test]
 fn a_card_is_there_and_within_its_limit() {
-    comes_back(&Body::ContactAccept { card: vec![1] });
+    comes_back(&accept([7; 32], vec![1]));
     comes_back(&Body::Card { card: vec![1; 8128] });
     let too_long = LayoutError::TooLong { field: "card", found: 8129, limit: 8128 };
-    for body_type in [BodyType::CONTACT_ACCEPT, BodyType::CARD] {
-        assert_eq!(Body::parse(body_type, b""), Err(BodyError::NoCard));
-        assert_eq!(Body::parse(body_type, &[1; 8129]), Err(BodyError::Layout(too_long)));
+    for (body_type, before) in [(BodyType::CONTACT_ACCEPT, 32_usize), (BodyType::CARD, 0)] {
+        let parse = |card_len| Body::parse(body_type, &vec![1; before + card_len]);
+        assert_eq!(parse(0), Err(BodyError::NoCard));
+        assert_eq!(parse(8129), Err(BodyError::Layout(too_long)));
     }
     assert_eq!(Body::Card { card: Vec::new() }.to_bytes(), Err(BodyError::NoCard));
-    let long = Body::ContactAccept { card: vec![1; 8129] };
-    assert_eq!(long.to_bytes(), Err(BodyError::Layout(too_long)));
+    assert_eq!(accept([7; 32], Vec::new()).to_bytes(), Err(BodyError::NoCard));
+    assert_eq!(accept([7; 32], vec![1; 8129]).to_bytes(), Err(BodyError::Layout(too_long)));
+}
+
+// req: SEA-28
+#[test]
+fn an_acceptance_begins_with_the_id_of_the_request() {
+    let bytes = [&[7; 32][..], b"card"].concat();
+    assert_eq!(accept([7; 32], b"card".to_vec()).to_bytes(), Ok(bytes));
+    let cut = Body::parse(BodyType::CONTACT_ACCEPT, &[7; 31]);
+    assert_eq!(cut, Err(BodyError::Layout(LayoutError::Truncated("request"))));
 }
 
 // req: SEA-35
@@ -186,7 +200,7 @@ fn what_is_shown_and_what_is_confirmed() {
         (Body::Text(String::new()), true, true),
         (Body::Receipt(vec![entry(ReceiptKind::Read)]), false, false),
         (Body::ContactRequest { card: card(), text: String::new() }, false, false),
-        (Body::ContactAccept { card: card() }, false, true),
+        (accept([7; 32], card()), false, true),
         (Body::Card { card: card() }, false, true),
         (Body::ResendRequest(range(1, 1)), false, true),
     ];

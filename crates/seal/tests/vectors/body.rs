@@ -41,7 +41,10 @@ fn body_outcome(body: &Body) -> Outcome {
         Body::ContactRequest { card, text } => {
             outcome.hex("card", card).value("text", text.as_str())
         }
-        Body::ContactAccept { card } | Body::Card { card } => outcome.hex("card", card),
+        Body::ContactAccept { request, card } => {
+            outcome.hex("request", request.as_bytes()).hex("card", card)
+        }
+        Body::Card { card } => outcome.hex("card", card),
         Body::ResendRequest(ResendRequest { chain_id, from, to }) => {
             outcome.hex("chain_id", chain_id.as_bytes()).value("from", *from).value("to", *to)
         }
@@ -73,6 +76,10 @@ fn request(text: &[u8], card: &[u8]) -> Vec<u8> {
     Writer::new().bytes16(text).raw(card).into_vec()
 }
 
+fn accept(card: &[u8]) -> Vec<u8> {
+    Writer::new().raw(&[7; 32]).raw(card).into_vec()
+}
+
 fn resend(from: u64, to: u64) -> Vec<u8> {
     Writer::new().raw(&[3; 8]).u64(from).u64(to).into_vec()
 }
@@ -91,7 +98,13 @@ fn good_bodies() -> Vec<Vector> {
             3,
             &request(&[b'x'; 1024], b"card"),
         ),
-        good("accept", &["SEA-34"], "The accepter's card.", 4, b"card"),
+        good(
+            "accept",
+            &["SEA-34"],
+            "The id of the request, and the accepter's card.",
+            4,
+            &accept(b"card"),
+        ),
         good("card", &["SEA-34"], "A newer card.", 5, b"card"),
         good("resend-one", &["SEA-35"], "One missing message.", 6, &resend(9, 9)),
         good("resend-range", &["SEA-35"], "Six missing messages.", 6, &resend(4, 9)),
@@ -154,7 +167,15 @@ fn bad_bodies() -> Vec<Vector> {
             3,
             &request(b"", &[1; 8129]),
         ),
-        decode("accept-no-card", &["SEA-34"], "No card.", 4, b""),
+        decode("accept-id-cut", &["SEA-28"], "A byte of the id is missing.", 4, &[7; 31]),
+        decode("accept-no-card", &["SEA-34"], "An id and no card.", 4, &accept(b"")),
+        decode(
+            "accept-card-too-long",
+            &["SEA-34"],
+            "A card of 8,129 bytes.",
+            4,
+            &accept(&[1; 8129]),
+        ),
         decode("card-empty", &["SEA-34"], "No card.", 5, b""),
         decode("card-too-long", &["SEA-34"], "A card of 8,129 bytes.", 5, &[1; 8129]),
         rule("resend-backwards", &["SEA-35"], "It ends before it starts.", 6, &resend(9, 8)),

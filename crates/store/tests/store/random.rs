@@ -302,7 +302,9 @@ fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
         4 => text().prop_map(Body::Text),
         1 => (card(), text()).prop_map(|(card, text)| Body::ContactRequest { card, text }),
-        1 => card().prop_map(|card| Body::ContactAccept { card }),
+        1 => (any::<[u8; 32]>(), card()).prop_map(|(id, card)| {
+            Body::ContactAccept { request: MessageId::from_bytes(id), card }
+        }),
         1 => card().prop_map(|card| Body::Card { card }),
         1 => (any::<u64>(), any::<u64>()).prop_map(|(a, b)| {
             let chain_id = ChainId::from_bytes([3; 8]);
