@@ -85,6 +85,8 @@ pub(crate) struct Relay {
     /// Envelopes that were left and not answered.
     unanswered: BTreeMap<EnvelopeId, Left>,
     unanswered_bytes: usize,
+    /// How many were left in this run.
+    left: u64,
     /// What it may forget.
     purges: Vec<PurgeKey>,
     /// When it may be asked to forget again.
@@ -99,6 +101,10 @@ struct Left {
     contact: IdentityKey,
     purpose: Purpose,
     len: usize,
+    /// Its place among all that were left on this connection.
+    number: u64,
+    /// When it was sent, or the relay last answered one that was sent before it.
+    since: MonoMillis,
     /// It was sealed for this relay alone, by its clock.
     resealed: bool,
 }
@@ -116,6 +122,7 @@ impl Relay {
             fetching: BTreeMap::new(),
             unanswered: BTreeMap::new(),
             unanswered_bytes: 0,
+            left: 0,
             purges: Vec::new(),
             purge_from: MonoMillis(0),
         }
@@ -252,6 +259,7 @@ impl Mesh {
         self.relays.changed = false;
         self.relays.next = MonoMillis(u64::MAX);
         self.wake_for_budget(now);
+        self.let_silent_relays_go(step);
         self.fetch_own_mailboxes(step);
         self.put_own_cards(step);
         let mut wanted = BTreeSet::new();

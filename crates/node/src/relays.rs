@@ -65,8 +65,6 @@ pub(crate) struct Times {
     pub(crate) proof: Duration,
     /// A call, or a step of a stream that answers one of ours, is over by then.
     pub(crate) call: Duration,
-    /// Deposits are answered within this time of the last answer.
-    pub(crate) answer: Duration,
     /// A silent connection is asked for a sign of life each time this is over.
     pub(crate) ping_every: Duration,
     /// No sign of life for so long: the connection is dead.
@@ -87,7 +85,6 @@ impl Times {
         connect: Duration::from_secs(10),
         proof: Duration::from_secs(10),
         call: Duration::from_secs(30),
-        answer: Duration::from_secs(60),
         ping_every: Duration::from_secs(20),
         ping: Duration::from_secs(10),
         wait_min: Duration::from_secs(1),

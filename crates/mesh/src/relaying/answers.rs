@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use tortalk_keys::Signature;
 use tortalk_keys::relay_proof::receipt::{self, ReceiptClaim};
+use tortalk_model::limits::relay::DEPOSIT_TIMEOUT;
 use tortalk_model::{EnvelopeId, RelayKey, UnixMillis};
 use tortalk_seal::SignedMessage;
 
@@ -13,7 +14,7 @@ use crate::delivery::DeliveryState;
 use crate::mesh::{Mesh, Step};
 use crate::read::Read;
 use crate::ready::Event;
-use crate::relay::{DepositRefusal, RelayAction, StorageReceipt};
+use crate::relay::{DepositRefusal, RelayAction, RelayDown, StorageReceipt};
 use crate::retry::is_acknowledged;
 use crate::write::{Evidence, HeldEnvelope, Purpose, Write};
 
@@ -44,7 +45,8 @@ impl Mesh {
         }
         for id in &word.ids {
             // What was never left there is nobody's news.
-            let left = self.relays.up(&relay).and_then(|known| known.answered(id));
+            let now = step.now.mono;
+            let left = self.relays.up(&relay).and_then(|known| known.answered(id, now));
             let Some(left) = left else { continue };
             self.relays.leaving.stored(&left.of, &relay);
             step.ready.writes.push(Write::LeftAtRelay(left.of));
@@ -88,9 +90,9 @@ impl Mesh {
         id: EnvelopeId,
         refusal: Refusal,
     ) -> Result<(), R::Error> {
-        let left = self.relays.up(&relay).and_then(|known| known.answered(&id));
-        let Some(left) = left else { return Ok(()) };
         let now = step.now.mono;
+        let left = self.relays.up(&relay).and_then(|known| known.answered(&id, now));
+        let Some(left) = left else { return Ok(()) };
         match refusal.reason {
             // req: RLC-16
             DepositRefusal::Busy | DepositRefusal::NoRoom | DepositRefusal::Full => {
@@ -114,6 +116,32 @@ impl Mesh {
             DepositRefusal::Malformed => self.relays.leaving.given_up(&left.of, &relay, now),
         }
         Ok(())
+    }
+
+    /// Ends the connections with relays that leave something unanswered; it is left
+    /// there again later, and at the next relay at once.
+    // req: RLC-28
+    pub(super) fn let_silent_relays_go<R: Read>(&mut self, step: &mut Step<'_, R>) {
+        let now = step.now.mono;
+        for relay in self.relays.known.keys().copied().collect::<Vec<_>>() {
+            let Some(known) = self.relays.up(&relay) else { continue };
+            let limit = |left: &Left| left.since + DEPOSIT_TIMEOUT;
+            let overdue = known.unanswered.values().filter(|left| now >= limit(left));
+            let overdue: Vec<EnvelopeId> = overdue.map(|left| left.of).collect();
+            if overdue.is_empty() {
+                if let Some(next) = known.unanswered.values().map(limit).min() {
+                    self.relays.wake(next);
+                }
+                continue;
+            }
+            known.disconnect(step, relay);
+            let from = now + Duration::from_secs(u64::from(RETRY_AFTER_S));
+            for id in overdue {
+                self.relays.leaving.put_off(&id, &relay, from, now);
+            }
+            self.relays.leaving.lost(&relay);
+            step.ready.events.push(Event::RelayDown { relay, why: RelayDown::Unreachable });
+        }
     }
 
     /// Seals a message for one relay, with an expiry in that relay's clock. The
@@ -147,7 +175,8 @@ impl Mesh {
         let Some(known) = self.relays.up(&relay) else { return };
         let HeldEnvelope { envelope, stamp, .. } = held;
         let len = envelope.as_bytes().len();
-        known.note_left(envelope.id(), Left { resealed: true, len, ..left });
+        let since = step.now.mono;
+        known.note_left(envelope.id(), Left { resealed: true, len, since, ..left });
         step.ready.relays.push(RelayAction::Deposit { relay, envelope, stamp });
     }
 }

@@ -114,7 +114,7 @@ impl Relay {
         self.disconnect(step, key);
     }
 
-    fn disconnect<R: Read>(&mut self, step: &mut Step<'_, R>, key: RelayKey) {
+    pub(super) fn disconnect<R: Read>(&mut self, step: &mut Step<'_, R>, key: RelayKey) {
         self.asked = None;
         self.lose();
         step.ready.relays.push(RelayAction::Disconnect(key));

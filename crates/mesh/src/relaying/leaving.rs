@@ -181,14 +181,20 @@ impl Relay {
 
     pub(super) fn note_left(&mut self, id: EnvelopeId, left: Left) {
         self.unanswered_bytes += left.len;
+        self.left += 1;
+        let left = Left { number: self.left, ..left };
         if let Some(before) = self.unanswered.insert(id, left) {
             self.unanswered_bytes -= before.len;
         }
     }
 
-    pub(super) fn answered(&mut self, id: &EnvelopeId) -> Option<Left> {
+    /// Takes off what is answered. A slow line is not a silent relay: what was sent
+    /// later waits from now.
+    pub(super) fn answered(&mut self, id: &EnvelopeId, now: MonoMillis) -> Option<Left> {
         let left = self.unanswered.remove(id)?;
         self.unanswered_bytes -= left.len;
+        let later = self.unanswered.values_mut().filter(|other| other.number > left.number);
+        later.for_each(|other| other.since = now);
         Some(left)
     }
 }
@@ -405,7 +411,9 @@ impl Mesh {
         };
         place.state = PlaceState::Asked;
         let (of, contact, purpose, len) = (entry.id, entry.contact, entry.purpose, entry.len);
-        relay.note_left(of, Left { of, contact, purpose, len, resealed: false });
+        let (number, since) = (0, step.now.mono);
+        let left = Left { of, contact, purpose, len, number, since, resealed: false };
+        relay.note_left(of, left);
         let relay = place.relay;
         let HeldEnvelope { envelope, stamp, .. } = held;
         step.ready.relays.push(RelayAction::Deposit { relay, envelope, stamp });

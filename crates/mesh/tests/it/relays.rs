@@ -165,6 +165,70 @@ fn the_second_relay_has_its_turn_after_a_minute() {
     assert_eq!(net.world.people[1].received(), ["one of the two"]);
 }
 
+// req: RLC-28, RLC-16
+#[test]
+fn a_relay_that_does_not_answer_has_not_taken_it() {
+    let mut net = Net::pair([&[], &[0]], 1);
+    net.relays[0].manners.silent = true;
+    let id = net.world.send(0, 1, "anybody there?");
+    net.run();
+    let (left, key) = (net.relays[0].left.len(), net.relays[0].key());
+    net.world.people[0].events.clear();
+    let down = |net: &Net| {
+        let events = net.world.people[0].events.iter();
+        events.filter(|e| matches!(e, Event::RelayDown { relay, .. } if *relay == key)).count()
+    };
+    net.advance(59 * SECOND);
+    assert!(net.is_connected(0, 0));
+    assert_eq!(down(&net), 0, "it has its time");
+    net.advance(SECOND);
+    assert_eq!(down(&net), 1);
+    assert!(!net.is_connected(0, 0));
+    assert_eq!(net.world.state(0, &id), DeliveryState::Queued);
+    net.relays[0].manners.silent = false;
+    net.advance(59 * SECOND);
+    assert_eq!(net.relays[0].left.len(), left, "not at once");
+    net.advance(2 * SECOND);
+    assert_eq!(net.relays[0].left.len(), left + 1);
+    assert_eq!(net.world.state(0, &id), DeliveryState::AtRelay);
+}
+
+// req: RLC-28
+#[test]
+fn a_relay_that_answers_all_but_one_does_not_keep_that_one() {
+    let mut net = Net::pair([&[], &[0]], 1);
+    net.relays[0].manners.silent = true;
+    let first = net.world.send(0, 1, "one");
+    net.run();
+    net.relays[0].manners.silent = false;
+    for n in 0..13 {
+        net.advance(5 * SECOND);
+        net.world.send(0, 1, &format!("and {n}"));
+        net.run();
+    }
+    assert_eq!(net.world.state(0, &first), DeliveryState::Queued);
+    net.advance(60 * SECOND);
+    assert_eq!(net.world.state(0, &first), DeliveryState::AtRelay);
+}
+
+// req: RLC-28
+#[test]
+fn a_slow_line_is_not_a_silent_relay() {
+    let mut net = Net::pair([&[], &[0]], 1);
+    net.relays[0].manners.silent = true;
+    let ids = ["one", "two", "three"].map(|text| net.world.send(0, 1, text));
+    net.run();
+    let stored: Vec<_> = net.relays[0].left.iter().map(|(_, id, _)| *id).collect();
+    let stored = &stored[stored.len() - 3..];
+    for (envelope, id) in stored.iter().zip(&ids) {
+        net.advance(50 * SECOND);
+        let (relay, time) = (net.relays[0].key(), net.world.now.wall);
+        let receipt = net.relays[0].receipt(time, vec![*envelope]);
+        net.feed(0, vec![RelayInput::Stored { relay, receipt }]);
+        assert_eq!(net.world.state(0, id), DeliveryState::AtRelay);
+    }
+}
+
 // req: RLC-16, RLC-24
 #[test]
 fn a_relay_that_has_no_room_is_asked_again_later_and_the_next_one_at_once() {

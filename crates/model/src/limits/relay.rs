@@ -65,6 +65,8 @@ pub const RELAY_IDLE_AFTER: Duration = Duration::from_secs(60);
 /// A contact's next relay has its turn when the one before brought no storage
 /// receipt for so long.
 pub const NEXT_RELAY_AFTER: Duration = Duration::from_secs(60);
+/// An envelope that a relay has not answered for so long counts as refused.
+pub const DEPOSIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is carried for somebody waits so long for a purge before it is left at
 /// their relays.
 pub const CARRIED_TO_RELAY_AFTER: Duration = Duration::from_secs(60);

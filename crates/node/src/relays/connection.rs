@@ -163,7 +163,7 @@ impl Connection {
         let sync = self.sync.get_or_insert_with(|| {
             let (sender, deposits) = mpsc::channel(WINDOW_MAX);
             let (client, reporter) = (self.client.clone(), self.reporter.clone());
-            let task = SyncTask { client, reporter, deposits, times: self.common.times };
+            let task = SyncTask { client, reporter, deposits };
             self.tasks.spawn(task.run());
             sender
         });

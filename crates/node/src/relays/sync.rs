@@ -6,7 +6,6 @@ use std::future::Future;
 use std::pin::Pin;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use tortalk_mesh::relay::{DepositRefusal, RelayDown, RelayInput, StorageReceipt};
@@ -14,26 +13,25 @@ use tortalk_model::limits::relay::{WINDOW_BYTES_MAX, WINDOW_MAX};
 use tortalk_model::{Envelope, EnvelopeId};
 use tortalk_rpc::{Deposit, SyncAnswer, v1};
 
+use super::Reporter;
 use super::fault::{Fault, malformed, of_status};
 use super::open::Client;
-use super::{Reporter, Times};
 
 pub(super) struct SyncTask {
     pub(super) client: Client,
     pub(super) reporter: Reporter,
     pub(super) deposits: mpsc::Receiver<Deposit>,
-    pub(super) times: Times,
 }
 
 impl SyncTask {
     /// Runs until the other end of `deposits` is dropped and all is answered.
-    /// Everything else is the end of the connection.
+    /// Everything else is the end of the connection. How long a deposit may stay
+    /// unanswered is the machine's to say (RLC-28).
     pub(super) async fn run(mut self) -> Result<(), Fault> {
         let (requests, outgoing) = mpsc::channel(WINDOW_MAX);
         let mut requests = Some(requests);
         let mut answers = Answers::open(self.client.clone(), outgoing);
         let mut window = Window::default();
-        let mut due = Instant::now() + self.times.answer;
         loop {
             if requests.is_none() && window.count == 0 {
                 return Ok(());
@@ -48,15 +46,11 @@ impl SyncTask {
                         Err(status) => return Err(of_status(&status).into()),
                     };
                     window.answered(&answer)?;
-                    due = Instant::now() + self.times.answer;
                     self.report(answer).await?;
                 }
                 deposit = self.deposits.recv(), if requests.is_some() && window.has_room() => {
                     match (deposit, &requests) {
                         (Some(deposit), Some(requests)) => {
-                            if window.count == 0 {
-                                due = Instant::now() + self.times.answer;
-                            }
                             window.sent(&deposit);
                             // There is a place for each of a window; a stream that
                             // has ended says so in its answers.
@@ -64,9 +58,6 @@ impl SyncTask {
                         }
                         _ => requests = None,
                     }
-                }
-                () = sleep_until(due), if window.count > 0 => {
-                    return Err(RelayDown::Unreachable.into());
                 }
             }
         }
