@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod drop_checks;
+mod numbers;
 mod repo;
 mod report;
 mod rust;
@@ -30,6 +31,8 @@ enum Command {
     Tidy(tidy::Options),
     /// Requirement ids in the spec against marks in code, tests and vectors
     Trace(trace::Options),
+    /// Every number, label and code of the spec against `model` and `proto`
+    Numbers(numbers::Options),
     /// Removes checks one requirement at a time and expects its test to fail
     DropChecks(drop_checks::Options),
     /// Many nodes and relays in virtual time, with faults drawn from seeds
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Tidy(options) => tidy::run(&options),
         Command::Trace(options) => trace::run(&options),
+        Command::Numbers(options) => numbers::run(&options),
         Command::DropChecks(options) => drop_checks::run(&options),
         Command::Sim(options) => sim::run(&options),
         Command::Show(show) => show::run(&show),
