@@ -8,3 +8,4 @@ mod oracle;
 mod random;
 mod visible;
 mod world;
+mod writes;
