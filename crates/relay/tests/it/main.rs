@@ -5,6 +5,7 @@ mod contract;
 mod crash;
 mod engine;
 mod limits;
+mod oracle;
 mod process;
 mod pull;
 mod rules;
