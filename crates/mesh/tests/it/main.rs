@@ -3,6 +3,7 @@
 
 mod adopting;
 mod cards;
+mod cards_order;
 mod carrying;
 mod chains;
 mod claims;
