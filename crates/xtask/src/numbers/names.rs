@@ -9,9 +9,10 @@ use crate::repo::Tree;
 use crate::report::Report;
 use crate::rust::words;
 
-/// Names that others gave: statuses of gRPC, an option of sockets.
+/// Names that others gave: statuses of gRPC, an event of Tor, an option of sockets.
 const OF_OTHERS: &[&str] = &[
     "ALREADY_EXISTS",
+    "CLOCK_SKEW",
     "DEADLINE_EXCEEDED",
     "FAILED_PRECONDITION",
     "INVALID_ARGUMENT",

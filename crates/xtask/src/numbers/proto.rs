@@ -1,7 +1,6 @@
 //! What `proto/` says, as far as the registry repeats it.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use super::expr::number;
 use crate::repo::Tree;
@@ -18,8 +17,8 @@ pub(super) struct Protos {
     pub(super) prefixes: Vec<String>,
     /// Fields by message and number.
     pub(super) fields: BTreeMap<(String, i128), (String, Place)>,
-    /// Numbers that no field may take, by message.
-    pub(super) reserved: Vec<(String, RangeInclusive<i128>, Place)>,
+    /// Messages, those without fields too.
+    pub(super) messages: BTreeMap<String, Place>,
     /// Methods by service and name, with how many requests and responses.
     pub(super) methods: BTreeMap<(String, String), (&'static str, Place)>,
 }
@@ -53,6 +52,9 @@ impl Protos {
                     ("oneof", Some((_, around))) => around.clone(),
                     _ => words.get(1).copied().unwrap_or("").to_owned(),
                 };
+                if kind == "message" {
+                    self.messages.insert(name.clone(), place.clone());
+                }
                 if kind == "enum" {
                     self.prefixes.push(prefix(&name));
                 }
@@ -62,7 +64,7 @@ impl Protos {
             } else if let Some((kind, name)) = open.last() {
                 match kind.as_str() {
                     "enum" => self.add_value(&words, place),
-                    "message" if first == "reserved" => self.add_reserved(name, &words, place),
+                    "message" | "oneof" if first == "reserved" => {}
                     "message" | "oneof" => self.add_field(name, &statement, place),
                     "service" => self.add_method(name, &statement, &words, place),
                     _ => {}
@@ -86,19 +88,6 @@ impl Protos {
         let digits: String = right.trim().chars().take_while(char::is_ascii_digit).collect();
         if let Ok(number) = digits.parse() {
             self.fields.insert((message.to_owned(), number), (name.to_owned(), place));
-        }
-    }
-
-    /// `reserved 4, 6 to 15;`
-    fn add_reserved(&mut self, message: &str, words: &[&str], place: Place) {
-        let mut rest = &words[1..];
-        while let Some(start) = rest.first().and_then(|word| word.parse().ok()) {
-            let (end, used) = match rest {
-                [_, "to", end, ..] => (end.parse().unwrap_or((1 << 29) - 1), 3),
-                _ => (start, 1),
-            };
-            self.reserved.push((message.to_owned(), start..=end, place.clone()));
-            rest = &rest[used..];
         }
     }
 

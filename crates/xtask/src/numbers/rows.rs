@@ -18,8 +18,10 @@ pub(super) fn check(tree: &Tree, constants: &Constants, protos: &Protos, report:
         for table in Table::all(text) {
             if table.has("constant") {
                 seen.check_constants(path, &table);
-            } else if path == REGISTRY && table.has("message") && table.has("number") {
+            } else if path == REGISTRY && table.has("message") && table.has("fields") {
                 shapes.check_fields(&table, seen.report);
+            } else if path == REGISTRY && table.has("from") && table.has("to") {
+                shapes.check_reserved(&table, constants, seen.report);
             } else if path == REGISTRY && table.has("method") {
                 shapes.check_methods(&table, seen.report);
             }

@@ -1,70 +1,102 @@
-//! The registry's rows of protobuf fields and of methods.
+//! The registry's rows of protobuf fields, of methods and of what is kept free.
 
 use std::collections::BTreeSet;
 
 use super::REGISTRY;
+use super::consts::Constants;
+use super::expr::{Value, number};
 use super::proto::Protos;
-use super::tables::{Row, Table, bare, is_none};
+use super::tables::{Table, bare};
 use crate::report::Report;
 
 /// What the tables of the registry listed so far.
 pub(super) struct Shapes<'a> {
     protos: &'a Protos,
-    /// Message and number.
-    fields: BTreeSet<(String, i128)>,
-    /// Message and the numbers kept free.
-    free: Vec<(String, i128, i128)>,
+    messages: BTreeSet<String>,
     /// Service and method.
     methods: BTreeSet<(String, String)>,
 }
 
 impl<'a> Shapes<'a> {
     pub(super) fn new(protos: &'a Protos) -> Self {
-        Self { protos, fields: BTreeSet::new(), free: Vec::new(), methods: BTreeSet::new() }
+        Self { protos, messages: BTreeSet::new(), methods: BTreeSet::new() }
     }
 
-    /// Rows `message | number | field`; without a field, numbers that are kept free.
+    /// Rows `message | fields | free from`, such as `Auth | 1 identity · 2 version | 3`.
     pub(super) fn check_fields(&mut self, table: &Table<'_>, report: &mut Report) {
         for row in &table.rows {
-            if let Err(text) = self.check_field(table, row) {
+            let message = bare(table.cell(row, "message").unwrap_or(""));
+            let said = table.cell(row, "fields").unwrap_or("");
+            let held = self.fields_of(message);
+            let text = match held {
+                None => Some(format!("there is no message {message}; mend or remove the row")),
+                Some(held) if held.0 != said => {
+                    Some(format!("{message} has the fields {}; make them one", held.0))
+                }
+                // What was given and withdrawn is not given again, so more may be kept.
+                Some(held) => match table.cell(row, "free from").unwrap_or("").parse::<i128>() {
+                    Ok(free) if free > held.1 => None,
+                    _ => Some(format!("{message} is not free from there; {} is its last", held.1)),
+                },
+            };
+            if let Some(text) = text {
                 report.fault(REGISTRY, row.line, text);
+            }
+            if !self.messages.insert(message.to_owned()) {
+                report.fault(REGISTRY, row.line, format!("{message} stands twice; leave one"));
             }
         }
     }
 
-    fn check_field(&mut self, table: &Table<'_>, row: &Row<'_>) -> Result<(), String> {
-        let [message, numbers, field] = ["message", "number", "field"]
-            .map(|column| bare(table.cell(row, column).unwrap_or("")));
-        if is_none(field) {
-            // A message without fields has one row that says so.
-            if is_none(numbers) {
-                return Ok(());
+    /// The fields of a message as a row lists them, and the last number.
+    fn fields_of(&self, message: &str) -> Option<(String, i128)> {
+        self.protos.messages.get(message)?;
+        let of = |number: i128| (message.to_owned(), number);
+        let fields: Vec<(i128, &str)> = self
+            .protos
+            .fields
+            .range(of(0)..=of(i128::MAX))
+            .map(|((_, number), (name, _))| (*number, name.as_str()))
+            .collect();
+        let last = fields.last().map_or(0, |(number, _)| *number);
+        let texts: Vec<_> = fields.iter().map(|(n, name)| format!("{n} {name}")).collect();
+        Some((if texts.is_empty() { "–".to_owned() } else { texts.join(" · ") }, last))
+    }
+
+    /// Rows `name | from | to | for`: no code lies in a range that is kept free.
+    pub(super) fn check_reserved(
+        &self,
+        table: &Table<'_>,
+        constants: &Constants,
+        report: &mut Report,
+    ) {
+        for row in &table.rows {
+            let name = table.cell(row, "name").unwrap_or("");
+            let [from, to] =
+                ["from", "to"].map(|end| number(bare(table.cell(row, end).unwrap_or(""))));
+            let (Ok(from), Ok(to)) = (from, to) else { continue };
+            let prefix = name.replace(' ', "_").to_ascii_uppercase() + "_";
+            let mut given: Vec<(&str, i128)> = self
+                .protos
+                .values
+                .iter()
+                .filter(|(code, _)| code.starts_with(&prefix))
+                .map(|(code, (value, _))| (code.as_str(), *value))
+                .collect();
+            if name == "body type" {
+                let codes = constants.iter().filter(|(path, _)| path.contains("::BodyType::"));
+                given.extend(codes.filter_map(|(path, _)| match constants.value(path) {
+                    Ok(Value::Number(value)) => Some((path, value)),
+                    _ => None,
+                }));
             }
-            let (from, to) =
-                range(numbers).ok_or_else(|| format!("`{numbers}` is no range; write a..=b"))?;
-            self.free.push((message.to_owned(), from, to));
-            let of = |number: i128| (message.to_owned(), number);
-            return match self.protos.fields.range(of(from)..=of(to)).next() {
-                Some(((_, number), (name, _))) => {
-                    Err(format!("{message} {number} is kept free and is {name}; choose"))
+            for (code, value) in given {
+                if (from..=to).contains(&value) {
+                    let text = format!("{code} is {value} and lies in what is kept free; choose");
+                    report.fault(REGISTRY, row.line, text);
                 }
-                None => Ok(()),
-            };
-        }
-        let number: i128 =
-            numbers.parse().map_err(|_| format!("`{numbers}` is no number of a field; mend it"))?;
-        let key = (message.to_owned(), number);
-        let new = self.fields.insert(key.clone());
-        match self.protos.fields.get(&key) {
-            Some((name, _)) if name == field => {}
-            Some((name, (file, line))) => {
-                return Err(format!(
-                    "{message} {number} is {name} ({file}:{line}), not {field}; make them one"
-                ));
             }
-            None => return Err(format!("{message} has no field {number}; mend or remove the row")),
         }
-        if new { Ok(()) } else { Err(format!("{message} {number} stands twice; leave one")) }
     }
 
     /// Rows `method | kind` below a heading that names the service.
@@ -90,18 +122,9 @@ impl<'a> Shapes<'a> {
 
     /// What stands in proto and in no row.
     pub(super) fn check_rest(&self, report: &mut Report) {
-        for (key, (name, (file, line))) in &self.protos.fields {
-            if !self.fields.contains(key) {
-                let text = format!("{}.{name} has no row in {REGISTRY}; add one", key.0);
-                report.fault(file, *line, text);
-            }
-        }
-        for (message, numbers, (file, line)) in &self.protos.reserved {
-            let covered = self.free.iter().any(|(of, from, to)| {
-                of == message && from <= numbers.start() && numbers.end() <= to
-            });
-            if !covered {
-                let text = format!("what {message} reserves has no row in {REGISTRY}; add one");
+        for (message, (file, line)) in &self.protos.messages {
+            if !self.messages.contains(message) {
+                let text = format!("{message} has no row in {REGISTRY}; add one");
                 report.fault(file, *line, text);
             }
         }
@@ -111,13 +134,5 @@ impl<'a> Shapes<'a> {
                 report.fault(file, *line, text);
             }
         }
-    }
-}
-
-/// `6..=15` or one number.
-fn range(text: &str) -> Option<(i128, i128)> {
-    match text.split_once("..=") {
-        Some((from, to)) => Some((from.trim().parse().ok()?, to.trim().parse().ok()?)),
-        None => text.parse().ok().map(|one| (one, one)),
     }
 }

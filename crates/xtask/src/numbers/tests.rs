@@ -53,13 +53,18 @@ const SPEC: &str = "\
 
 ### Protobuf fields
 
-| message | number | field |
+| message | fields | free from |
 |---|---|---|
-| Auth | 1 | identity |
-| Auth | 2 | version |
-| Auth | 6..=15 | – |
-| Step | 1 | proof |
-| Empty | – | – |
+| Auth | 1 identity · 2 version | 3 |
+| Step | 1 proof | 4 |
+| Empty | – | 1 |
+
+## Reserved
+
+| name | from | to | for |
+|---|---|---|---|
+| frame type | 0x8010 | 0x801f | cards |
+| body type | 2 | 9 | later |
 
 ### Methods (`RelayService`)
 
@@ -123,7 +128,6 @@ enum ByeReason { BYE_REASON_UNSPECIFIED = 0; BYE_REASON_AGE = 4; }
 message Auth {
   bytes identity = 1;
   repeated uint32 version = 2;
-  reserved 6 to 15;
 }
 message Empty {}
 message Step {
@@ -195,7 +199,11 @@ fn a_changed_value_is_found_on_either_side() {
     one_fault(REGISTRY, "| text | 1 |", "| text | 2 |", "seal::BodyType::TEXT is 1");
     one_fault(REGISTRY, "| read | 2 |", "| read | 1 |", "seal::ReceiptKind::Read is 2");
     one_fault(REGISTRY, "| versions | 1 |", "| versions | 1, 2 |", "SUPPORTED_VERSIONS is [1]");
-    one_fault(REGISTRY, "Auth | 2 | version", "Auth | 2 | number", "Auth 2 is version");
+    one_fault(REGISTRY, "2 version", "2 number", "has the fields 1 identity · 2 version;");
+    one_fault(REGISTRY, "2 version", "3 version", "has the fields 1 identity · 2 version;");
+    one_fault(REGISTRY, "version | 3 |", "version | 2 |", "2 is its last");
+    one_fault(REGISTRY, "| 0x8010 |", "| 0x8000 |", "FRAME_TYPE_AUTH is 32769 and lies in");
+    one_fault(REGISTRY, "| 2 | 9 |", "| 1 | 9 |", "seal::BodyType::TEXT is 1 and lies in");
     one_fault(REGISTRY, "both ways", "unary", "Sync is both ways");
     one_fault("crates/model/src/limits/relay.rs", "7 * ", "8 * ", "relay::KEPT is 1900800 s");
     one_fault("crates/model/src/hash.rs", "v1/seal", "v1/seals", "label::SEAL");
@@ -213,9 +221,9 @@ fn a_missing_row_is_found() {
     no_row("| `seal` | `label::SEAL` | hash |\n", "label::SEAL has no row");
     no_row("| `Auth` | 0x8001 | `FRAME_TYPE_AUTH` | link |\n", "FRAME_TYPE_AUTH has no row");
     no_row("| text | 1 | `seal::BodyType::TEXT` |\n", "seal::BodyType::TEXT has no row");
-    no_row("| Auth | 1 | identity |\n", "link.proto:11: Auth.identity has no row");
-    no_row("| Step | 1 | proof |\n", "Step.proof has no row");
-    no_row("| Auth | 6..=15 | – |\n", "what Auth reserves has no row");
+    no_row("| Auth | 1 identity · 2 version | 3 |\n", "link.proto:10: Auth has no row");
+    no_row("| Empty | – | 1 |\n", "Empty has no row");
+    one_fault(REGISTRY, "1 proof", "–", "Step has the fields 1 proof");
     no_row("| `Sync` | both ways |\n", "RelayService.Sync has no row");
 }
 
@@ -235,13 +243,9 @@ fn a_row_too_many_is_found() {
     let age = "| `AGE` | 4 | `BYE_REASON_AGE` |\n";
     after(age, "| `OLD` | 5 | `BYE_REASON_OLD` |\n", "BYE_REASON_OLD is no constant");
     after(age, "| old | 4 | – |\n", "4 is kept free and given");
-    after("| Auth | 2 | version |\n", "| Auth | 3 | name |\n", "Auth has no field 3");
-    after("| Auth | 2 | version |\n", "| Auth | 2 | version |\n", "Auth 2 stands twice");
-    after(
-        "| Auth | 2 | version |\n",
-        "| Auth | 2..=5 | – |\n",
-        "Auth 2 is kept free and is version",
-    );
+    let empty = "| Empty | – | 1 |\n";
+    after(empty, "| Old | – | 1 |\n", "there is no message Old");
+    after(empty, empty, "Empty stands twice");
     after("| `Sync` | both ways |\n", "| `Put` | unary |\n", "`RelayService` has no Put");
 }
 
