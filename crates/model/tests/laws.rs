@@ -55,7 +55,8 @@ proptest! {
         let made = Envelope::build(&header, &sealed).expect("within every limit");
         let mut bytes = made.as_bytes().to_vec();
         // Half of the changes hit the header, where the fields are.
-        let at = if byte % 2 == 0 { at.index(bytes.len()) } else { at.index(made.header_bytes().len() + 4) };
+        let fields = made.header_bytes().len() + 4;
+        let at = at.index(if byte % 2 == 0 { bytes.len() } else { fields });
         bytes[at] = byte;
         bytes.resize(bytes.len().saturating_add_signed(len), byte);
         if let Ok(read) = Envelope::parse(bytes.clone()) {

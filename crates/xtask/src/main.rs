@@ -12,6 +12,7 @@ mod rust;
 mod show;
 mod sim;
 mod tidy;
+mod tour;
 mod trace;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     DropChecks(drop_checks::Options),
     /// Many nodes and relays in virtual time, with faults drawn from seeds
     Sim(sim::Options),
+    /// Writes docs/protocol-tour.md: one message through every layer
+    Tour(tour::Options),
     /// What torTalk claims, shown by running it
     #[command(subcommand)]
     Show(show::Show),
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Numbers(options) => numbers::run(&options),
         Command::DropChecks(options) => drop_checks::run(&options),
         Command::Sim(options) => sim::run(&options),
+        Command::Tour(options) => tour::run(&options),
         Command::Show(show) => show::run(&show),
     };
     match outcome {

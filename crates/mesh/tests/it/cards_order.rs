@@ -92,7 +92,11 @@ fn held(cards: &[Came]) -> [Vec<u8>; 2] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     // req: IDN-45, IDN-47
     #[test]
