@@ -93,6 +93,34 @@ proptest! {
     }
 }
 
+/// Three records, cut once at every place, and a byte at a time. Keys and nonces
+/// of a pair are used up by reading, so each cut has a pair of its own.
+#[test]
+fn frames_arrive_whole_under_every_single_cut() {
+    let sent = [card(1), Frame::Ping(Ping { nonce: 7 }), card(9)];
+    let stream = || {
+        let (mut a, b) = pair();
+        let records = sent.iter().flat_map(|frame| {
+            a.send(frame);
+            a.take_output()
+        });
+        (records.collect::<Vec<u8>>(), b)
+    };
+    let (bytes, mut whole) = stream();
+    for byte in bytes.chunks(1) {
+        whole.receive(byte, START).expect("an honest peer");
+    }
+    assert_eq!(frames(&mut whole), [card(1), card(9)], "the link answers pings itself");
+    for at in 0..=bytes.len() {
+        let (bytes, mut b) = stream();
+        let (head, tail) = bytes.split_at(at);
+        b.receive(head, START).expect("an honest peer");
+        b.receive(tail, START).expect("an honest peer");
+        assert_eq!(frames(&mut b), [card(1), card(9)], "cut at {at}");
+        assert!(b.has_output(), "a pong");
+    }
+}
+
 // req: LNK-11, LNK-12
 #[test]
 fn small_frames_share_a_record_and_large_ones_are_cut() {
