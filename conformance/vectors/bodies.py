@@ -32,6 +32,10 @@ def _card(reader: Reader, fields: dict[str, Any]) -> None:
     fields["card"] = card.hex()
 
 
+def _request(reader: Reader, fields: dict[str, Any]) -> None:
+    fields["request"] = reader.take(32).hex()
+
+
 def _entries(reader: Reader, fields: dict[str, Any]) -> None:
     count = reader.count(2, ENTRIES_MAX)  # SEA-31
     entries = [(reader.take(32), reader.take(32), reader.uint(1)) for _ in range(count)]
@@ -74,7 +78,7 @@ BODIES = {
     1: BodyType((_text,), visible=True, receipt=True),
     2: BodyType((_entries,), visible=False, receipt=False),
     3: BodyType((_short_text, _card), visible=False, receipt=False),
-    4: BodyType((_card,), visible=False, receipt=True),
+    4: BodyType((_request, _card), visible=False, receipt=True),
     5: BodyType((_card,), visible=False, receipt=True),
     6: BodyType((_range,), visible=False, receipt=True),
 }
