@@ -100,7 +100,19 @@ impl Mesh {
 
     /// Ends a link because of what its peer did.
     pub(crate) fn protocol_fault<R: Read>(&mut self, step: &mut Step<'_, R>, id: LinkId) {
+        self.note_fault(id, step.now.mono);
         self.close(step, id, ByeReason::Protocol);
+    }
+
+    /// A link ends for a fault of the protocol, whichever side found it: dialling
+    /// again would most likely end so, too.
+    pub(crate) fn note_fault(&mut self, id: LinkId, now: MonoMillis) {
+        if let Some(link) = self.links.get(&id)
+            && link.role == Role::Initiator
+            && !link.is_closing()
+        {
+            self.dials.fault(link.address, link.up_at, now);
+        }
     }
 
     /// Says `Bye`. Nothing that the peer sends on this link counts any more.

@@ -9,7 +9,9 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tortalk_model::entropy::{self, Entropy};
-use tortalk_model::limits::{DIAL_INTERVAL, DIALS_IN_FLIGHT_MAX};
+use tortalk_model::limits::{
+    DIAL_INTERVAL, DIALS_IN_FLIGHT_MAX, FAULT_FORGIVEN_AFTER, FAULT_WAIT, FAULT_WAIT_MAX,
+};
 use tortalk_model::{InstanceId, MonoMillis};
 
 use crate::ready::Dial;
@@ -114,6 +116,15 @@ pub struct Dials {
     last: BTreeMap<SocketAddr, MonoMillis>,
     in_flight: BTreeSet<SocketAddr>,
     answered: BTreeMap<SocketAddr, InstanceId>,
+    faults: BTreeMap<SocketAddr, Fault>,
+}
+
+/// The last link with an address that ended for a fault of the protocol.
+#[derive(Debug)]
+struct Fault {
+    at: MonoMillis,
+    /// How long the address is let alone.
+    wait: Duration,
 }
 
 impl Dials {
@@ -126,6 +137,11 @@ impl Dials {
         let tried_lately = self.last.get(&address).is_some_and(|&at| now < at + DIAL_INTERVAL);
         // req: DSC-19
         if self.in_flight.contains(&address) || tried_lately {
+            return None;
+        }
+        let at_fault = self.faults.get(&address).is_some_and(|last| now < last.at + last.wait);
+        // req: DSC-37
+        if at_fault {
             return None;
         }
         if self.last.len() >= REMEMBERED_MAX {
@@ -150,6 +166,21 @@ impl Dials {
             self.answered.clear();
         }
         self.answered.insert(address, instance_id);
+    }
+
+    /// A link that was dialled at `address` and up since `up_at` ends for a fault of
+    /// the protocol.
+    pub fn fault(&mut self, address: SocketAddr, up_at: MonoMillis, now: MonoMillis) {
+        // A link that was good for a while is a new beginning.
+        let lasted = now >= up_at + FAULT_FORGIVEN_AFTER;
+        let before = self.faults.get(&address).filter(|_| !lasted);
+        let wait = before.map_or(FAULT_WAIT, |last| (last.wait * 2).min(FAULT_WAIT_MAX));
+        if self.faults.len() >= REMEMBERED_MAX {
+            self.faults.retain(|_, last| now < last.at + last.wait);
+        }
+        if self.faults.len() < REMEMBERED_MAX || self.faults.contains_key(&address) {
+            self.faults.insert(address, Fault { at: now, wait });
+        }
     }
 
     /// The instance that answered at `address` last time.

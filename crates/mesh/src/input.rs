@@ -77,6 +77,11 @@ pub enum Input {
         /// The link.
         link: LinkId,
     },
+    /// The peer of a link sent what is no frame; the link is about to end.
+    PeerFault {
+        /// The link.
+        link: LinkId,
+    },
     /// A beacon was heard.
     Heard {
         /// The packet's source address with the beacon's TCP port.

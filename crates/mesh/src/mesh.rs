@@ -7,7 +7,7 @@ use tortalk_keys::relay::RelayAddress;
 use tortalk_model::entropy::Entropy;
 use tortalk_model::limits::STRANGERS_OPENS_PER_S;
 use tortalk_model::{IdentityKey, InstanceId, MessageId, MonoMillis, Now, UnixMillis};
-use tortalk_wire::Frame;
+use tortalk_wire::{ByeReason, Frame};
 
 use crate::budget::Budget;
 use crate::carrying::Carrying;
@@ -139,6 +139,7 @@ impl Mesh {
             }
             Input::Frame { link, frame } => self.frame(&mut step, link, frame)?,
             Input::LinkDown { link } => self.link_down(&mut step, link),
+            Input::PeerFault { link } => self.note_fault(link, now.mono),
             Input::Heard { address, instance_id } => {
                 self.heard(&mut step, address, instance_id);
             }
@@ -220,7 +221,11 @@ impl Mesh {
             Frame::Have(ids) => self.offered_by_peer(step, link, &ids)?,
             Frame::Want(ids) => self.wanted_by_peer(step, link, &ids),
             Frame::Purge(keys) => self.purged_by_peer(step, link, &keys)?,
-            Frame::Bye(_) => {} // The link ends by itself; LinkDown follows.
+            // The link ends by itself; LinkDown follows.
+            Frame::Bye(bye) if bye.reason == ByeReason::Protocol => {
+                self.note_fault(link, step.now.mono);
+            }
+            Frame::Bye(_) => {}
             Frame::Auth(_) | Frame::Ping(_) | Frame::Pong(_) => {} // The link's own.
         }
         Ok(())

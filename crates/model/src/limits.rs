@@ -104,6 +104,13 @@ pub const BEACON_BYTES_MAX: usize = 64;
 pub const BEACON_PORT_MIN: u16 = 1024;
 /// One dial per address within this time.
 pub const DIAL_INTERVAL: Duration = Duration::from_secs(5);
+/// An address is not dialled again for so long after a link there ended for a fault
+/// of the protocol; twice as long after each further one.
+pub const FAULT_WAIT: Duration = DIAL_INTERVAL;
+/// The longest such wait.
+pub const FAULT_WAIT_MAX: Duration = Duration::from_secs(600);
+/// A link that was up for so long has made up for earlier faults.
+pub const FAULT_FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 /// Dials in flight.
 pub const DIALS_IN_FLIGHT_MAX: usize = 16;
 

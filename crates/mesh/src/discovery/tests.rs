@@ -80,6 +80,31 @@ fn one_address_is_dialled_once_in_five_seconds() {
     assert!(dials.request(address(2000), MonoMillis(5_000)).is_some());
 }
 
+/// When `address(2000)` may be dialled again after `from`, in ms.
+fn dialled_again(dials: &mut Dials, from: u64) -> u64 {
+    let again = |&ms: &u64| dials.request(address(2000), MonoMillis(ms)).is_some();
+    let at = (from..from + 700_000).step_by(500).find(again).expect("some day");
+    dials.ended(address(2000));
+    at
+}
+
+// req: DSC-37
+#[test]
+fn an_address_of_links_that_end_for_faults_is_dialled_ever_more_rarely() {
+    let mut dials = Dials::default();
+    let mut now = dialled_again(&mut dials, 0);
+    for seconds in [5, 10, 20, 40, 80, 160, 320, 600, 600] {
+        dials.fault(address(2000), MonoMillis(now), MonoMillis(now + 500));
+        let again = dialled_again(&mut dials, now + 500);
+        assert_eq!(again - (now + 500), seconds * 1000);
+        now = again;
+    }
+    assert!(dials.request(address(2001), MonoMillis(now)).is_some(), "another address");
+    // A link that was good for a minute, and a fault after all.
+    dials.fault(address(2000), MonoMillis(now), MonoMillis(now + 60_000));
+    assert_eq!(dialled_again(&mut dials, now + 60_000), now + 65_000);
+}
+
 // req: DSC-20
 #[test]
 fn sixteen_dials_are_in_flight_and_no_more() {
@@ -97,6 +122,9 @@ fn the_memory_of_dials_is_bounded() {
         let _ = dials.request(address(1024 + i), MonoMillis(0));
         dials.ended(address(1024 + i));
     }
-    assert!(dials.last.len() <= REMEMBERED_MAX);
+    for i in 0..5000 {
+        dials.fault(address(1024 + i), MonoMillis(0), MonoMillis(0));
+    }
+    assert!(dials.last.len() <= REMEMBERED_MAX && dials.faults.len() <= REMEMBERED_MAX);
     assert!(dials.request(address(9000), MonoMillis(5_000)).is_some());
 }

@@ -4,8 +4,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use tortalk_keys::link_auth::Role;
-use tortalk_mesh::{Command, Input, Visibility};
+use tortalk_mesh::{Command, Input, LinkId, Visibility};
 use tortalk_model::InstanceId;
+use tortalk_wire::{Bye, ByeReason, Frame};
 
 use crate::person::Person;
 use crate::puppet::{Puppet, Stage};
@@ -77,4 +78,34 @@ fn a_dial_that_fails_asks_for_a_beacon_so_that_they_can_dial_us() {
     stage.feed(Input::Dialled { address, reached: false });
     stage.wait(Duration::from_secs(1));
     assert_eq!(stage.person.beacons, before + 1);
+}
+
+// req: DSC-37
+#[test]
+fn whoever_broke_the_protocol_is_dialled_less_and_less_often() {
+    let mut stage = Stage::new();
+    let puppet = Puppet::new(1);
+    let address = SocketAddr::from(([192, 0, 2, 7], 45454));
+    let bye = Frame::Bye(Bye { reason: ByeReason::Protocol });
+    let faults: [fn(LinkId, Frame) -> Input; 3] = [
+        |link, _| Input::Frame { link, frame: Frame::End },
+        |link, bye| Input::Frame { link, frame: bye },
+        |link, _| Input::PeerFault { link },
+    ];
+    for (fault, wait) in faults.into_iter().zip([5, 10, 20]) {
+        stage.feed(Input::Neighbour { address });
+        stage.feed(Input::Dialled { address, reached: true });
+        let (link, _) = stage.link(&puppet, Role::Initiator);
+        stage.feed(fault(link, bye.clone()));
+        stage.feed(Input::LinkDown { link });
+        let dials = stage.person.dials.len();
+        stage.wait(Duration::from_millis(wait * 1000 - 1));
+        stage.feed(Input::Neighbour { address });
+        assert_eq!(stage.person.dials.len(), dials, "{wait} s");
+        stage.wait(Duration::from_millis(1));
+        stage.feed(Input::Neighbour { address });
+        assert_eq!(stage.person.dials.len(), dials + 1, "{wait} s");
+        stage.feed(Input::Dialled { address, reached: true });
+        stage.wait(Duration::from_secs(5));
+    }
 }

@@ -70,6 +70,7 @@ fn start(
         progress: Instant::now(),
         unclaimed: 0,
         handing: None,
+        faulty: false,
     };
     tokio::spawn(async move {
         connection.run(ticket, up).await;
@@ -93,6 +94,8 @@ struct Connection {
     unclaimed: usize,
     /// What is on its way to the engine; nothing is read meanwhile.
     handing: Option<Handing>,
+    /// The peer sent what is no frame.
+    faulty: bool,
 }
 
 /// How a connection ends.
@@ -135,6 +138,10 @@ impl Connection {
             handing.await;
         }
         // An engine that is gone needs no word of it.
+        if self.faulty {
+            let fault = tortalk_mesh::Input::PeerFault { link: self.id };
+            let _ended = self.links.to_engine.send(EngineInput::Mesh(fault)).await;
+        }
         let _ended = self.links.to_engine.send(EngineInput::LinkDown { link: self.id }).await;
         if let End::Flush = end {
             let _slow = tokio::time::timeout(FLUSH_MAX, self.flush()).await;
@@ -302,6 +309,7 @@ impl Connection {
         self.hand_over_frames();
         let error = result.err()?;
         tracing::info!(link = self.id.0, %error, "the link ends");
+        self.faulty = matches!(error, LinkError::Frame(_) | LinkError::Peer(_));
         Some(End::Flush)
     }
 
