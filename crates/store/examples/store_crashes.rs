@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
-use tortalk_mesh::{Evidence, OutgoingMessage, Purpose, Read as _, Write};
+use tortalk_mesh::{Evidence, OutgoingMessage, Purpose, Read as _, RegisteredMailbox, Write};
 use tortalk_model::hash;
-use tortalk_model::{EnvelopeId, UnixMillis};
+use tortalk_model::{EnvelopeId, MailboxKey, UnixMillis};
 use tortalk_seal::{Body, ReceiptKind};
 use tortalk_store::{Store, StoreError};
 use tortalk_testkit::crash::{self, Diary, NOTHING, Problem, Subject};
@@ -20,7 +20,10 @@ use tortalk_testkit::hex;
 #[path = "../tests/store/world.rs"]
 mod world;
 
-use world::{HOUR, contact, entropy, envelope, held, incoming, key, message_id, outgoing, person};
+use world::{
+    HOUR, address, bytes32, carried, contact, entropy, envelope, held, incoming, key, message_id,
+    outgoing, person, purge_key, request,
+};
 
 fn main() -> ExitCode {
     crash::main::<Node>()
@@ -34,6 +37,13 @@ const PEOPLE: u8 = 5;
 const BULK: u8 = 80;
 const NUMBERS: u8 = 120;
 const COMMITS: u8 = 52;
+/// The first numbers of what is beside the talk: envelopes that are carried, that
+/// have arrived and are not opened, people who ask, and what they say.
+const CARRIED: u8 = 52;
+const ARRIVED: u8 = 180;
+const UNOPENED: u8 = 120;
+const STRANGER: u8 = 60;
+const ASKED: u8 = 130;
 /// What a check adds.
 const PROBE: u8 = 250;
 /// Some rows take several pages.
@@ -131,6 +141,62 @@ fn probe() -> [Write; 2] {
 
 /// What belongs together in commit `n`, as the machine would write it.
 fn writes(n: u8) -> Vec<Write> {
+    let mut writes = talk(n);
+    writes.extend(beside(n));
+    writes
+}
+
+/// What goes on beside the talk: carrying, requests and relays. Each part begins
+/// something in one commit and ends it, or goes on with it, in a later one.
+fn beside(n: u8) -> Vec<Write> {
+    let who = n % PEOPLE;
+    let until = UnixMillis((u64::from(n) + 30) * HOUR);
+    let carried_in = |n: u8| id(CARRIED + n / 2);
+    let ended = n % 8 < 4;
+    let mut writes = Vec::new();
+    match n % 4 {
+        0 => {
+            writes.push(Write::PutEnvelope(Box::new(carried(CARRIED + n / 2, who))));
+            if ended && n >= 4 {
+                writes.push(Write::DropEnvelope(carried_in(n - 4)));
+            }
+        }
+        1 => {
+            let envelope_id = id(ARRIVED + n);
+            let purge_key = Some(purge_key(n));
+            writes.push(Write::Seen { envelope_id, until, purge_key });
+            writes.push(Write::OwePurge { peer: person(who), envelope_id });
+        }
+        2 => {
+            let asked = request(ASKED + n, STRANGER + who, "may I?");
+            writes.push(Write::PutRequest(Box::new(asked)));
+            let envelope_id = carried_in(n - 2);
+            writes.push(Write::LeftAtRelay(envelope_id));
+            writes.push(Write::SetTtl { envelope_id, ttl: 1 });
+            if ended && n >= 4 {
+                let message_id = message_id(ASKED + n - 4);
+                writes.push(Write::DropRequest(person(STRANGER + (n - 4) % PEOPLE)));
+                writes.push(Write::Declined { message_id, until });
+            }
+        }
+        _ => {
+            let (peer, envelope_id) = (person((n - 2) % PEOPLE), id(ARRIVED + n - 2));
+            writes.push(Write::PurgeTold { peer, envelope_id });
+            let mailbox = MailboxKey::from_bytes(bytes32("mailbox", n));
+            let relay = address(n).key();
+            writes.push(Write::PutOwnRelays(vec![RegisteredMailbox { relay, mailbox }]));
+            writes.push(Write::PutAdoptedRelays(vec![address(n), address(n + 1)]));
+            let envelope = Box::new(envelope(UNOPENED + n));
+            writes.push(Write::PutUnopened { envelope, until });
+            if ended && n >= 4 {
+                writes.push(Write::DropUnopened(id(UNOPENED + n - 4)));
+            }
+        }
+    }
+    writes
+}
+
+fn talk(n: u8) -> Vec<Write> {
     let who = n % PEOPLE;
     let text = format!("message {n} about the harbour");
     let at = |hours: u8| UnixMillis((u64::from(n) + u64::from(hours)) * HOUR);
@@ -223,14 +289,31 @@ fn read(store: &Store) -> Result<String, StoreError> {
     add(&store.search("harbour", None, None, usize::MAX)?.len());
     add(&store.due(UnixMillis(u64::MAX), usize::MAX)?);
     add(&store.next_due()?);
+    for asked in store.requests()? {
+        add(&(&asked, asked.name.as_str(), asked.card.as_slice(), asked.text.as_str()));
+    }
+    for carried in store.carried()? {
+        add(&carried);
+    }
+    add(&store.own_relays()?);
+    add(&store.adopted_relays()?);
+    for id in store.unopened()? {
+        add(&store.unopened_envelope(&id)?.map(|envelope| envelope.as_bytes().to_vec()));
+    }
     for who in (0..PEOPLE).map(person) {
+        for (id, key) in store.owed_purges(&who, usize::MAX)? {
+            add(&(id, key.as_bytes()));
+        }
         add(&store.waiting_for_key(&who)?);
         add(&store.pending_for(&who, None, usize::MAX)?);
     }
     for n in 0..NUMBERS {
         add(&store.outgoing(&message_id(n))?);
         add(&store.incoming(&message_id(n))?);
+        add(&store.declined(&message_id(ASKED + n))?);
         add(&[store.seen(&id(n))?, store.seen(&id(n + NUMBERS))?]);
+        add(&store.purge_key(&id(n + NUMBERS))?.map(|key| *key.as_bytes()));
+        add(&(store.is_left_at_relay(&id(n))?, store.handed_to(&id(n))?));
         if let Some(held) = store.envelope(&id(n))? {
             let purge_key = held.purge_key.as_ref().map_or(&[][..], |key| key.as_bytes());
             let bytes = [held.envelope.as_bytes(), purge_key, &held.stamp];
