@@ -73,6 +73,6 @@ pub use ready::{Answer, CommandError, Dial, Event, LinkAction, Outcome, Ready};
 pub use relay::{RelayAction, RelayInput};
 pub use requests::{ContactRequest, RequestSource};
 pub use write::{
-    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, Purpose, RegisteredMailbox,
-    Standing, Write,
+    Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, OwnCardBytes, Purpose,
+    RegisteredMailbox, Standing, Write,
 };

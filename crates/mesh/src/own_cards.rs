@@ -14,7 +14,7 @@ use crate::keyring::Keyring;
 use crate::mesh::{CommandResult, Mesh, Step};
 use crate::read::Read;
 use crate::ready::{LinkAction, Outcome};
-use crate::write::Write;
+use crate::write::{OwnCardBytes, Write};
 
 /// The newest own cards; both bear the same sequence.
 #[derive(Default)]
@@ -84,10 +84,10 @@ impl Mesh {
         else {
             return;
         };
-        step.ready.writes.push(Write::PutOwnCards {
+        step.ready.writes.push(Write::PutOwnCards(OwnCardBytes {
             intro: intro.as_bytes().to_vec(),
             contact: contact.as_bytes().to_vec(),
-        });
+        }));
         let way =
             |card: &Card| (card.contact_mailbox(), card.contact().map(|part| part.relays.clone()));
         let is_now = way(&contact);

@@ -32,12 +32,7 @@ pub enum Write {
         until: UnixMillis,
     },
     /// Our own signed cards and the sequence they bear.
-    PutOwnCards {
-        /// For strangers.
-        intro: Vec<u8>,
-        /// For contacts.
-        contact: Vec<u8>,
-    },
+    PutOwnCards(OwnCardBytes),
     /// A message that the user wrote.
     PutOutgoing(Box<OutgoingMessage>),
     /// An envelope to hand over.
@@ -157,6 +152,24 @@ pub enum Write {
     DropUnopened(EnvelopeId),
 }
 
+/// Our own signed cards, in bytes.
+///
+/// `Debug` shows their lengths: the one for contacts holds keys that only contacts have.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OwnCardBytes {
+    /// For strangers.
+    pub intro: Vec<u8>,
+    /// For contacts.
+    pub contact: Vec<u8>,
+}
+
+impl fmt::Debug for OwnCardBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (intro, contact) = (self.intro.len(), self.contact.len());
+        write!(f, "OwnCardBytes(intro {intro} bytes, contact {contact} bytes)")
+    }
+}
+
 /// A mailbox of ours that a relay has registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RegisteredMailbox {
@@ -264,7 +277,9 @@ impl fmt::Debug for OutgoingMessage {
 }
 
 /// One piece of evidence about an outgoing message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` shows the length of a proof: the one of an accept holds a card.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Evidence {
     /// A peer acknowledged that it has stored the envelope.
     Handed {
@@ -304,6 +319,31 @@ pub enum Evidence {
         /// What [`crate::relaying::StorageProof`] reads: its signed word, whole.
         proof: Vec<u8>,
     },
+}
+
+impl fmt::Debug for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handed { peer, at } => {
+                f.debug_struct("Handed").field("peer", peer).field("at", at).finish()
+            }
+            Self::Receipt { kind, at, proof } => f
+                .debug_struct("Receipt")
+                .field("kind", kind)
+                .field("at", at)
+                .field("proof_len", &proof.len())
+                .finish(),
+            Self::Cancelled { at } => f.debug_struct("Cancelled").field("at", at).finish(),
+            Self::GaveUp { at } => f.debug_struct("GaveUp").field("at", at).finish(),
+            Self::AtRelay { relay, at, store_until, proof } => f
+                .debug_struct("AtRelay")
+                .field("relay", relay)
+                .field("at", at)
+                .field("store_until", store_until)
+                .field("proof_len", &proof.len())
+                .finish(),
+        }
+    }
 }
 
 /// Why an envelope is held.
@@ -365,4 +405,25 @@ pub struct IncomingMessage {
     pub receipt_at: Option<UnixMillis>,
     /// Whether the user has seen it.
     pub read: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_and_proofs_are_shown_by_their_lengths() {
+        let cards = OwnCardBytes { intro: vec![0xab; 3], contact: vec![0xab; 5] };
+        let shown = format!("{:?}", Write::PutOwnCards(cards));
+        assert_eq!(shown, "PutOwnCards(OwnCardBytes(intro 3 bytes, contact 5 bytes))");
+        let (kind, at) = (ReceiptKind::Delivered, UnixMillis(1));
+        let receipt = Evidence::Receipt { kind, at, proof: vec![0xab; 7] };
+        let relay = RelayKey::from_bytes([1; 32]);
+        let stored = Evidence::AtRelay { relay, at, store_until: at, proof: vec![0xab; 7] };
+        for evidence in [receipt, stored] {
+            let message_id = MessageId::from_bytes([2; 32]);
+            let shown = format!("{:?}", Write::AddEvidence { message_id, evidence });
+            assert!(shown.contains("proof_len: 7") && !shown.contains("171"), "{shown}");
+        }
+    }
 }

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
-use tortalk_mesh::{Evidence, OutgoingMessage, Purpose, Read as _, RegisteredMailbox, Write};
+use tortalk_mesh::{
+    Evidence, OutgoingMessage, OwnCardBytes, Purpose, Read as _, RegisteredMailbox, Write,
+};
 use tortalk_model::hash;
 use tortalk_model::{EnvelopeId, MailboxKey, UnixMillis};
 use tortalk_seal::{Body, ReceiptKind};
@@ -223,7 +225,7 @@ fn talk(n: u8) -> Vec<Write> {
         _ if n.is_multiple_of(3) => bulk(n),
         _ => vec![
             Write::PutContact(Box::new(contact(who, &format!("somebody {n}")))),
-            Write::PutOwnCards { intro: vec![n; 200], contact: vec![n; 900] },
+            Write::PutOwnCards(OwnCardBytes { intro: vec![n; 200], contact: vec![n; 900] }),
             Write::HandedOver { peer: person((n - 3) % PEOPLE), envelope_id: id(n - 3) },
             Write::AddEvidence {
                 message_id: message_id(n - 4),

@@ -38,8 +38,8 @@ impl Store {
             Write::PutRequest(request) => self.put_request(request),
             Write::DropRequest(identity) => self.drop_request(identity),
             Write::Declined { message_id, until } => self.decline(message_id, *until),
-            Write::PutOwnCards { intro, contact } => {
-                self.put_meta(CARDS, &rows::cards(intro, contact))
+            Write::PutOwnCards(cards) => {
+                self.put_meta(CARDS, &rows::cards(&cards.intro, &cards.contact))
             }
             Write::PutOutgoing(message) => self.put_outgoing(message),
             Write::PutEnvelope(held) => self.put_envelope(held),

@@ -1,7 +1,7 @@
 //! Rows that were changed or moved behind the store's back.
 
 use rusqlite::Connection;
-use tortalk_mesh::{Evidence, Purpose, Read as _, Write};
+use tortalk_mesh::{Evidence, OwnCardBytes, Purpose, Read as _, Write};
 use tortalk_model::UnixMillis;
 use tortalk_seal::Body;
 use tortalk_store::{Store, StoreError};
@@ -17,7 +17,7 @@ fn filled() -> World {
     for n in [1, 2] {
         let evidence = Evidence::Handed { peer: person(n), at: UnixMillis(1) };
         world.write(&[
-            Write::PutOwnCards { intro: vec![1], contact: vec![2] },
+            Write::PutOwnCards(OwnCardBytes { intro: vec![1], contact: vec![2] }),
             Write::PutContact(Box::new(contact(n, "someone"))),
             Write::PutRequest(Box::new(request(n, n, "text"))),
             Write::PutOutgoing(Box::new(outgoing(n, n, "text"))),

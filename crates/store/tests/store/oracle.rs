@@ -59,8 +59,8 @@ impl Oracle {
                 let known = self.declined.entry(*message_id).or_insert(*until);
                 *known = (*known).max(*until);
             }
-            Write::PutOwnCards { intro, contact } => {
-                self.own_cards = Some((intro.clone(), contact.clone()));
+            Write::PutOwnCards(cards) => {
+                self.own_cards = Some((cards.intro.clone(), cards.contact.clone()));
             }
             Write::PutOutgoing(message) => {
                 if self.outgoing(&message.message_id).is_none() {

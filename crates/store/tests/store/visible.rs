@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use tortalk_mesh::{Contact, Evidence, OutgoingMessage, Purpose, RegisteredMailbox, Write};
+use tortalk_mesh::{
+    Contact, Evidence, OutgoingMessage, OwnCardBytes, Purpose, RegisteredMailbox, Write,
+};
 use tortalk_model::{MailboxKey, RelayKey, UnixMillis};
 use tortalk_seal::{Body, ReceiptKind};
 
@@ -100,7 +102,7 @@ fn filled() -> World {
             asking: Some(MEANT.into()),
             ..contact(1, NAME)
         })),
-        Write::PutOwnCards { intro: vec![0], contact: bytes32("card", 2).to_vec() },
+        Write::PutOwnCards(OwnCardBytes { intro: vec![0], contact: bytes32("card", 2).to_vec() }),
         Write::PutOutgoing(Box::new(message)),
         Write::PutEnvelope(Box::new(held(1, 1, Purpose::Message(message_id)))),
         Write::PutIncoming(Box::new(incoming(2, 1, Body::Text(HEARD.into())))),

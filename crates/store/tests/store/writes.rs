@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tortalk_mesh::{
     Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, MissingRange,
-    OutgoingMessage, PeerChain, Purpose, RegisteredMailbox, RequestSource, Standing, Write,
+    OutgoingMessage, OwnCardBytes, PeerChain, Purpose, RegisteredMailbox, RequestSource, Standing, Write,
 };
 use tortalk_model::{
     ChainId, EnvelopeId, MailboxKey, MessageId, RelayKey, SignedHash, StoreId, UnixMillis,
@@ -64,7 +64,7 @@ fn write() -> impl Strategy<Value = Write> {
         1 => (0..PEOPLE).prop_map(|n| Write::DropRequest(person(n))),
         1 => (id(), time()).prop_map(|(message_id, until)| Write::Declined { message_id, until }),
         1 => (some_bytes(), some_bytes())
-            .prop_map(|(intro, contact)| Write::PutOwnCards { intro, contact }),
+            .prop_map(|(intro, contact)| Write::PutOwnCards(OwnCardBytes { intro, contact })),
         4 => out().prop_map(|message| Write::PutOutgoing(Box::new(message))),
         3 => an_envelope().prop_map(|held| Write::PutEnvelope(Box::new(held))),
         1 => (id(), envelope_id())

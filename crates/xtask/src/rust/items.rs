@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{closing, is_word, words};
 
-/// A function with a body.
+/// A function with a body, or a test whose body a macro writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Function {
     /// Its name, without modules.
@@ -30,12 +30,20 @@ pub(super) fn functions(code: &str) -> Vec<Function> {
         if code[offset + 2..name_at].contains(|c: char| !c.is_whitespace()) {
             continue;
         }
-        let Some(open) = body_start(code, name_at + name.len()) else { continue };
         let start = code[..offset].rfind([';', '{', '}']).map_or(0, |at| at + 1);
         let attributes: String = code[start..offset].split_whitespace().collect();
         let is_test = ["#[test]", "::test]", "::test("].iter().any(|a| attributes.contains(a));
-        let end = closing(code, open);
-        found.push(Function { name: name.to_owned(), item: start..end, body: open..end, is_test });
+        let behind = name_at + name.len();
+        let body = match body_start(code, behind) {
+            Some(open) => open..closing(code, open),
+            // A macro such as `prop_state_machine!` writes the body.
+            None if is_test => {
+                let end = code[behind..].find(';').map_or(code.len(), |at| behind + at);
+                end..end
+            }
+            None => continue,
+        };
+        found.push(Function { name: name.to_owned(), item: start..body.end, body, is_test });
     }
     found
 }
