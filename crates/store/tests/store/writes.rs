@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use tortalk_mesh::{
     Contact, ContactRequest, Evidence, HeldEnvelope, IncomingMessage, MissingRange,
-    OutgoingMessage, OwnCardBytes, PeerChain, Purpose, RegisteredMailbox, RequestSource, Standing, Write,
+    OutgoingMessage, OwnCardBytes, PeerChain, Purpose, RegisteredMailbox, RequestSource, Standing,
+    Write,
 };
 use tortalk_model::{
     ChainId, EnvelopeId, MailboxKey, MessageId, RelayKey, SignedHash, StoreId, UnixMillis,

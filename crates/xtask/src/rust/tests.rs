@@ -39,13 +39,21 @@ fn tests_are_told_from_other_functions() {
          #[test]\n fn one() {}\n #[tokio::test(flavor = \"x\")]\n \
          async fn two() { fn in_two() {} }\n\
          proptest! {\n #![config(C { n: 1 })]\n #[test]\n fn three(a in 0..9) {}\n }\n}\n\
+         machine! {\n #[test]\n fn four(sequential 1..9 => Them);\n }\n\
          trait T { fn bodyless(&self); }",
     );
     let functions = source.functions();
     let seen: Vec<_> = functions.iter().map(|f| (f.name.as_str(), f.is_test)).collect();
     assert_eq!(
         seen,
-        [("plain", false), ("one", true), ("two", true), ("in_two", false), ("three", true)]
+        [
+            ("plain", false),
+            ("one", true),
+            ("two", true),
+            ("in_two", false),
+            ("three", true),
+            ("four", true)
+        ]
     );
     let note = source.text.find("// note").expect("there");
     assert!(functions[1].item.contains(&note));
