@@ -71,6 +71,7 @@ pub use mesh::{Mesh, MeshConfig};
 pub use read::{Carried, Read};
 pub use ready::{Answer, CommandError, Dial, Event, LinkAction, Outcome, Ready};
 pub use relay::{RelayAction, RelayInput};
+pub use relaying::ClockOwner;
 pub use requests::{ContactRequest, RequestSource};
 pub use write::{
     Contact, Evidence, HeldEnvelope, IncomingMessage, OutgoingMessage, OwnCardBytes, Purpose,

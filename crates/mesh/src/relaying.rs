@@ -37,6 +37,7 @@ mod reading;
 mod unopened;
 mod writes;
 
+pub use clock::ClockOwner;
 use fetching::Fetching;
 use leaving::Leaving;
 pub use proof::StorageProof;

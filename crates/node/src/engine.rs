@@ -13,6 +13,7 @@
 //! request in it is answered with the fault, the links are closed (a peer that
 //! is not answered sends again), and the machine is built anew from the store.
 
+mod diagnosis;
 mod dispatch;
 mod failure;
 mod hex;
@@ -336,7 +337,9 @@ impl Engine {
                 if self.in_trouble() { Ok(()) } else { self.step(batch, input) }
             }
             EngineInput::LinkUp { link, orders, role, peer, handshake_hash, address } => {
-                self.table.insert(link, orders);
+                let (instance_id, since) = (peer.instance_id, Instant::now());
+                let to = links::LinkedTo { address, instance_id, role, since };
+                self.table.insert(link, orders, to);
                 self.step(batch, Input::LinkUp { link, role, peer, handshake_hash, address })
             }
             EngineInput::Frames { link, frames, .. } => {

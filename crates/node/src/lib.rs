@@ -11,6 +11,7 @@
 //! - `engine`: the thread that owns the protocol machine and the store, and
 //!   says nothing to anybody before the disk has it
 //! - [`control`]: how other processes talk to a running node
+//! - `observed`: what a node has noticed of its network, for `diagnose`
 //! - [`node`]: starts all of it and sees it to its end; [`Handle`] talks to it
 //!
 //! This crate decides nothing of the protocol, and never logs a key, a text or
@@ -26,6 +27,7 @@ pub mod entropy;
 mod handle;
 mod links;
 pub mod node;
+mod observed;
 pub mod profile;
 mod relays;
 pub mod sabotage;

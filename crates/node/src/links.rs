@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::discovery::interfaces::{Interface, is_on_link};
 use crate::engine::EngineInput;
 use crate::handle::Phase;
+use crate::observed::Observed;
 
 /// A connection comes about within this time, or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,6 +45,7 @@ pub(crate) struct Links {
     phase: watch::Receiver<Phase>,
     /// Set when nothing may be dialled beyond the networks of these interfaces.
     lan_only: OnceLock<watch::Receiver<Vec<Interface>>>,
+    observed: Observed,
     /// Held by every connection; all are gone when the last clone is.
     alive: Mutex<Option<mpsc::Sender<()>>>,
 }
@@ -97,6 +99,7 @@ impl Links {
             next: AtomicU64::new(0),
             phase,
             lan_only: OnceLock::new(),
+            observed: Observed::default(),
             alive: Mutex::new(Some(alive)),
         };
         (Arc::new(links), gone)
@@ -107,6 +110,12 @@ impl Links {
     /// Returns when the link is up or will never be. Dropping the future does
     /// not end the attempt.
     pub(crate) async fn dial(self: &Arc<Self>, address: SocketAddr) -> Result<PeerAuth, DialError> {
+        let dialled = self.try_to_dial(address).await;
+        self.observed.dialled(address, &dialled);
+        dialled
+    }
+
+    async fn try_to_dial(self: &Arc<Self>, address: SocketAddr) -> Result<PeerAuth, DialError> {
         let leaves = self.lan_only.get().is_some_and(|lan| !is_on_link(&address, &lan.borrow()));
         if leaves {
             return Err(DialError::LeavesLan);
@@ -127,6 +136,11 @@ impl Links {
             let _gave_up = up.send(Err(DialError::NotReached(not_reached)));
         });
         answered.await.unwrap_or(Err(DialError::Stopping))
+    }
+
+    /// What was noticed of the network.
+    pub(crate) const fn observed(&self) -> &Observed {
+        &self.observed
     }
 
     /// From now on nothing is dialled but what is on-link at these interfaces.

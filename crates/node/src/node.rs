@@ -273,6 +273,7 @@ fn start_relays(
     lan_only: Option<watch::Receiver<Vec<Interface>>>,
 ) -> mpsc::Receiver<()> {
     let common = Arc::new(Common {
+        unreached: relays::Reasons::default(),
         dialler: Box::new(TcpDialler { lan_only }),
         ways: relays::ways(settings),
         tls: Tls::of_this_machine(),

@@ -31,6 +31,7 @@ mod open;
 mod own;
 pub(crate) mod pin;
 mod pull;
+mod reasons;
 mod sync;
 mod tls;
 mod waits;
@@ -41,15 +42,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
-use tortalk_keys::relay::RelayAddress;
+use tortalk_keys::relay::{Authority, RelayAddress};
 use tortalk_mesh::RelayAction;
 use tortalk_mesh::relay::{RelayDown, RelayInput};
 use tortalk_model::RelayKey;
 
+use crate::control::protocol::Unreached;
 use crate::engine::EngineInput;
 use crate::links::WAITING_BYTES_MAX;
 pub(crate) use dial::{Dialler, TcpDialler};
 pub(crate) use own::{OwnRelay, own_relays, pin_own, ways};
+pub(crate) use reasons::Reasons;
 pub(crate) use tls::Tls;
 pub(crate) use way::{Told, Ways};
 
@@ -96,6 +99,8 @@ impl Times {
 
 /// What all relays of one node share.
 pub(crate) struct Common {
+    /// Why those are not reached that are not.
+    pub(crate) unreached: Reasons,
     pub(crate) dialler: Box<dyn Dialler>,
     pub(crate) ways: Ways,
     pub(crate) tls: Tls,
@@ -225,6 +230,11 @@ impl Relays {
     /// How it stands with a relay that is wanted.
     pub(crate) fn condition(&self, relay: &RelayKey) -> Option<Condition> {
         self.wanted.get(relay).map(|wanted| wanted.condition)
+    }
+
+    /// Why a relay was not reached at the last try, where that is known.
+    pub(crate) fn reason(&self, authority: &Authority) -> Option<Unreached> {
+        self.common.unreached.of(authority)
     }
 
     fn connect(&mut self, address: RelayAddress) {

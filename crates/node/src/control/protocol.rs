@@ -1,6 +1,7 @@
 //! Requests, answers and errors of the control socket.
 
 mod answers;
+mod diagnosis;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -8,6 +9,9 @@ use serde_json::{Map, Value, json};
 pub use answers::{
     Address, CarriedLine, ContactLine, Dialled, EvidenceLine, MessageLine, NearbyLine, OwnCard,
     Queued, RelayLine, RelayState, RequestedLine, Response, SafetyNumber, Status,
+};
+pub use diagnosis::{
+    BeaconLine, ClockLine, Diagnosis, DialLine, DialOutcome, LinkLine, NeighbourLine, Unreached,
 };
 
 /// Something that a user or a program asks of a node.
@@ -20,6 +24,8 @@ pub use answers::{
 pub enum Request {
     /// How the node is: [`Status`].
     Status,
+    /// What it has noticed of its surroundings: [`Diagnosis`].
+    Diagnose,
     /// The own address, to be given to others: [`Address`].
     Address,
     /// The own contact card: [`OwnCard`].

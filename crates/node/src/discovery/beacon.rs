@@ -21,8 +21,12 @@ use tortalk_wire::{BEACON_VERSION, Beacon};
 use super::DiscoveryEvent;
 use super::interfaces::{Interface, InterfaceKind, is_link_local_v6};
 use budget::SourceBudget;
+pub use counts::BeaconCount;
+use counts::Counts;
 
 mod budget;
+mod counts;
+pub mod probe;
 
 /// A socket that could not be opened, or that failed, is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -64,6 +68,7 @@ struct Shared {
     instance_id: InstanceId,
     groups: Groups,
     sockets: Mutex<BTreeMap<SocketKey, UdpSocket>>,
+    counts: Counts,
 }
 
 impl BeaconSender {
@@ -76,6 +81,7 @@ impl BeaconSender {
             instance_id,
             groups,
             sockets: Mutex::default(),
+            counts: Counts::default(),
         }))
     }
 
@@ -88,11 +94,23 @@ impl BeaconSender {
         let mut sent = 0;
         for (key, socket) in shared.sockets().iter() {
             match socket.send_to(&shared.datagram, key.group(&shared.groups)) {
-                Ok(_) => sent += 1,
-                Err(error) => tracing::debug!(?key, %error, "no beacon on this interface"),
+                Ok(_) => {
+                    sent += 1;
+                    shared.counts.sent(key);
+                }
+                Err(error) => {
+                    shared.counts.failed(key);
+                    tracing::debug!(?key, %error, "no beacon on this interface");
+                }
             }
         }
         sent
+    }
+
+    /// What went out and came in on each socket, gone ones left out.
+    pub fn counts(&self) -> Vec<BeaconCount> {
+        let keys: Vec<SocketKey> = self.0.sockets().keys().cloned().collect();
+        keys.iter().map(|key| self.0.counts.of(key)).collect()
     }
 }
 
@@ -108,7 +126,7 @@ enum SocketKey {
     /// One IPv4 address with its on-link prefix.
     V4 { own: Ipv4Addr, interface: Interface },
     /// One interface with a link-local IPv6 address.
-    V6 { index: u32 },
+    V6 { index: u32, name: String },
 }
 
 impl SocketKey {
@@ -118,14 +136,15 @@ impl SocketKey {
             IpAddr::V4(own) => Some(Self::V4 { own, interface: interface.clone() }),
             // req: DSC-14
             IpAddr::V6(_) if interface.kind == InterfaceKind::Loopback => None,
-            ip => is_link_local_v6(ip).map(|_| Self::V6 { index: interface.index }),
+            ip => is_link_local_v6(ip)
+                .map(|_| Self::V6 { index: interface.index, name: interface.name.clone() }),
         }
     }
 
     const fn group(&self, groups: &Groups) -> SocketAddr {
         match self {
             Self::V4 { .. } => SocketAddr::V4(SocketAddrV4::new(groups.v4, groups.port)),
-            Self::V6 { index } => {
+            Self::V6 { index, .. } => {
                 SocketAddr::V6(SocketAddrV6::new(groups.v6, groups.port, 0, *index))
             }
         }
@@ -137,7 +156,7 @@ impl SocketKey {
             (Self::V4 { interface, .. }, SocketAddr::V4(v4)) => {
                 interface.contains((*v4.ip()).into())
             }
-            (Self::V6 { index }, SocketAddr::V6(v6)) => {
+            (Self::V6 { index, .. }, SocketAddr::V6(v6)) => {
                 v6.ip().is_unicast_link_local() && v6.scope_id() == *index
             }
             _ => false,
@@ -161,7 +180,7 @@ impl SocketKey {
                 socket.set_multicast_ttl_v4(1)?;
                 socket
             }
-            Self::V6 { index } => {
+            Self::V6 { index, .. } => {
                 let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
                 share_port(&socket)?;
                 socket.set_only_v6(true)?;
@@ -183,12 +202,21 @@ impl SocketKey {
     }
 }
 
+impl SocketKey {
+    fn interface(&self) -> &str {
+        match self {
+            Self::V4 { interface, .. } => &interface.name,
+            Self::V6 { name, .. } => name,
+        }
+    }
+}
+
 impl fmt::Debug for SocketKey {
     /// For logs, in which no address belongs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::V4 { interface, .. } => write!(f, "IPv4 on {}", interface.name),
-            Self::V6 { index } => write!(f, "IPv6 on interface {index}"),
+            Self::V6 { index, .. } => write!(f, "IPv6 on interface {index}"),
         }
     }
 }
@@ -302,7 +330,7 @@ impl Follower {
         let listener = tokio::spawn(listen(
             hearing,
             key.clone(),
-            self.shared.instance_id,
+            Arc::clone(&self.shared),
             Arc::clone(&self.budget),
             self.events.clone(),
         ));
@@ -316,7 +344,7 @@ impl Follower {
 async fn listen(
     socket: tokio::net::UdpSocket,
     key: SocketKey,
-    own: InstanceId,
+    shared: Arc<Shared>,
     budget: Arc<Mutex<SourceBudget>>,
     events: mpsc::Sender<DiscoveryEvent>,
 ) {
@@ -329,7 +357,9 @@ async fn listen(
                     let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
                     budget.admit(ip, Instant::now())
                 };
+                let own = shared.instance_id;
                 if let Some(event) = heard(&buffer[..len], source, &key, own, admit) {
+                    shared.counts.heard(&key);
                     tell(&events, event);
                 }
             }

@@ -66,6 +66,7 @@ impl Engine {
     pub(super) fn query(&mut self, request: &Request) -> Result<Response, QueryError> {
         match request {
             Request::Status => self.status(),
+            Request::Diagnose => Ok(self.diagnosis()?),
             Request::Address => Ok(self.address()?),
             Request::OwnCard => self.own_card(),
             Request::Contacts => Ok(Response::Contacts { contacts: self.contact_lines()? }),

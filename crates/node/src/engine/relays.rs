@@ -126,12 +126,14 @@ impl Engine {
         let set = self.around.own_relays.iter().map(|own| RelayLine {
             url: own.url.to_string(),
             state: state(own.key, own.trouble),
+            reason: relays.and_then(|relays| relays.reason(&own.authority)),
             adopted: false,
         });
         let adopted = self.store.adopted_relays()?;
         let adopted = adopted.iter().map(|relay| RelayLine {
             url: where_is(relay),
             state: state(Some(relay.key()), None),
+            reason: relays.and_then(|relays| relays.reason(&relay.authority())),
             adopted: true,
         });
         Ok(set.chain(adopted).collect())

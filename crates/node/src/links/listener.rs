@@ -156,6 +156,9 @@ async fn accept(
         match accepted {
             Ok((stream, from)) => {
                 if is_chosen(&stream, &interfaces.borrow()) {
+                    if !is_own(from.ip().to_canonical(), &interfaces.borrow()) {
+                        links.observed().accepted();
+                    }
                     let ticket = guard.admit(from.ip());
                     connection::accept(&links, stream, from, ticket);
                 }
@@ -177,6 +180,11 @@ fn is_chosen(stream: &TcpStream, interfaces: &[Interface]) -> bool {
         // All of 127.0.0.0/8 is on the loopback interface, which names one.
         interface.ip == ip || ip.is_loopback() && interface.contains(ip)
     })
+}
+
+/// Whether an address is one of this machine's.
+fn is_own(ip: IpAddr, interfaces: &[Interface]) -> bool {
+    ip.is_loopback() || interfaces.iter().any(|interface| interface.ip == ip)
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ impl Neighbourhood {
     /// Runs until the node begins to end.
     pub(super) async fn run(mut self, links: Arc<Links>) {
         let sender = self.discovery.sender();
+        links.observed().follow(sender.clone());
         self.apply_visibility();
         loop {
             tokio::select! {
@@ -85,6 +86,7 @@ impl Neighbourhood {
                 Some(hint) = self.hints.recv() => {
                     let input = match hint {
                         DiscoveryEvent::Heard { address, instance_id } => {
+                            links.observed().heard(address, instance_id);
                             Input::Heard { address, instance_id }
                         }
                         DiscoveryEvent::Neighbour { address } => Input::Neighbour { address },

@@ -82,7 +82,9 @@ impl TcpDialler {
             // To look a name up tells others of it.
             return Err(leaves_lan());
         }
-        Ok(lookup_host((name, port)).await?.take(ADDRESSES_MAX).collect())
+        // What the resolver's errors mean differs from system to system.
+        let found = lookup_host((name, port)).await.map_err(|_| io::ErrorKind::NotFound)?;
+        Ok(found.take(ADDRESSES_MAX).collect())
     }
 
     fn allows(&self, address: &SocketAddr) -> bool {

@@ -54,9 +54,11 @@ pub(super) async fn open(
     pinned: Option<&RelayKey>,
 ) -> Result<Opened, RelayDown> {
     let way = common.ways.to(authority)?;
-    let stream = timeout(common.times.connect, connect(common, authority, way))
-        .await
-        .map_err(|_| RelayDown::Unreachable)??;
+    let stream =
+        timeout(common.times.connect, connect(common, authority, way)).await.map_err(|_| {
+            common.unreached.note(authority, Err(io::ErrorKind::TimedOut));
+            RelayDown::Unreachable
+        })??;
     let (stream, gone) = Watched::new(stream);
     let mut client = client(common, authority, stream).await?;
     let info = timeout(common.times.proof, prove(&mut client, authority, pinned))
@@ -66,7 +68,9 @@ pub(super) async fn open(
 }
 
 async fn connect(common: &Common, authority: &Authority, way: Way) -> Result<Stream, RelayDown> {
-    let stream = common.dialler.dial(authority).await.map_err(|error| {
+    let dialled = common.dialler.dial(authority).await;
+    common.unreached.note(authority, dialled.as_ref().map(drop).map_err(io::Error::kind));
+    let stream = dialled.map_err(|error| {
         tracing::debug!(kind = %error.kind(), "a relay is not reached");
         RelayDown::Unreachable
     })?;

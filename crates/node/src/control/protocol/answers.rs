@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Request, Visible};
+use super::{Diagnosis, Request, Unreached, Visible};
 
 /// The answer to a [`Request`] that was carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,6 +14,8 @@ pub enum Response {
     Done {},
     /// To `status`.
     Status(Box<Status>),
+    /// To `diagnose`.
+    Diagnosis(Box<Diagnosis>),
     /// To `address`.
     Address(Address),
     /// To `own_card`.
@@ -109,6 +111,9 @@ pub struct RelayLine {
     pub url: String,
     /// How it stands with it.
     pub state: RelayState,
+    /// With `unreachable`: why, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Unreached>,
     /// It was taken from an invite, because the settings had none.
     #[serde(default)]
     pub adopted: bool,
@@ -338,6 +343,7 @@ impl Response {
         }
         Ok(match request {
             Request::Status => Self::Status(from_value(ok)?),
+            Request::Diagnose => Self::Diagnosis(from_value(ok)?),
             Request::Address => Self::Address(from_value(ok)?),
             Request::OwnCard => Self::OwnCard(from_value(ok)?),
             Request::Contacts => Self::Contacts { contacts: from_value::<Contacts>(ok)?.contacts },

@@ -51,7 +51,7 @@ fn address(text: &str) -> SocketAddr {
 fn the_groups_are_those_of_the_protocol() {
     let groups = Groups::default();
     assert_eq!(lan_key().group(&groups), address("239.1.2.3:54545"));
-    let v6 = SocketKey::V6 { index: 3 };
+    let v6 = SocketKey::V6 { index: 3, name: "eth0".into() };
     assert_eq!(v6.group(&groups), address("[ff12::7474:5441%3]:54545"));
 }
 
@@ -61,7 +61,7 @@ fn ipv6_is_used_on_all_but_loopback() {
     let v6 = |ip: &str, kind| Interface { ip: ip.parse().expect("an address"), kind, ..lan() };
     assert_eq!(
         SocketKey::of(&v6("fe80::1", InterfaceKind::Network)),
-        Some(SocketKey::V6 { index: 3 })
+        Some(SocketKey::V6 { index: 3, name: lan().name })
     );
     assert_eq!(SocketKey::of(&v6("fe80::1", InterfaceKind::Loopback)), None);
     assert_eq!(SocketKey::of(&v6("::1", InterfaceKind::Loopback)), None);
@@ -81,7 +81,7 @@ fn the_packets_source_is_what_is_reported() {
             instance_id: instance(9)
         })
     );
-    let key = SocketKey::V6 { index: 3 };
+    let key = SocketKey::V6 { index: 3, name: lan().name };
     assert_eq!(
         heard(&datagram(4000, 9), address("[fe80::7%3]:999"), &key, instance(1), |_| true),
         Some(DiscoveryEvent::Heard {
@@ -109,7 +109,7 @@ fn a_source_that_is_not_on_this_link_is_dropped() {
         });
         assert_eq!(heard, None, "{from}");
     }
-    let key = SocketKey::V6 { index: 3 };
+    let key = SocketKey::V6 { index: 3, name: lan().name };
     for from in ["[fe80::7%4]:999", "[2001:db8::7]:999", "192.168.1.7:999"] {
         let heard = heard(&datagram(4000, 9), address(from), &key, instance(1), |_| true);
         assert_eq!(heard, None, "{from}");
@@ -302,7 +302,7 @@ async fn ipv6_beacons_cross_a_link_with_their_scope() {
     assert!(near.iter().any(|interface| interface.ip == IpAddr::V6(*address.ip())));
     assert_eq!((address.port(), address.scope_id()), (4001, far[0].index));
 
-    let key = SocketKey::V6 { index: near[0].index };
+    let key = SocketKey::V6 { index: near[0].index, name: near[0].name.clone() };
     let socket = key.open(&groups(54_606)).expect("a socket on the link");
     assert_eq!(socket2::SockRef::from(&socket).multicast_hops_v6().expect("its hops"), 1);
 }

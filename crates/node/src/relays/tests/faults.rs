@@ -179,6 +179,7 @@ fn by_name(relay: &TestRelay, told: Vec<(Scheme, bool)>, roots: RootCertStore) -
         insecure,
     });
     let common = Common {
+        unreached: crate::relays::Reasons::default(),
         dialler: Box::new(dialler.clone()),
         ways: Ways::new(told.collect()),
         tls: Tls::trusting(roots),

@@ -163,6 +163,7 @@ impl Dialler for Always {
 
 pub(super) fn common(times: Times) -> Common {
     Common {
+        unreached: crate::relays::Reasons::default(),
         dialler: Box::new(TcpDialler { lan_only: None }),
         ways: Ways::default(),
         tls: Tls::of_this_machine(),
