@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
-use tortalk_node::control::protocol::RelayState;
+use tortalk_node::control::protocol::{RelayState, Unreached};
 
 use crate::args::{Cli, Command, Contacts};
 use crate::context::Context;
@@ -60,11 +60,14 @@ pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
 
 /// How it stands with a relay, behind its address; for what is wrong also what
 /// to do.
-pub(crate) const fn relay_words(state: RelayState) -> &'static str {
-    match state {
+pub(crate) fn relay_words(state: RelayState, reason: Option<Unreached>) -> String {
+    let words = match state {
         RelayState::Up => "is up",
         RelayState::Connecting => "is being connected with",
-        RelayState::Unreachable => "is not reached: see whether it runs and its address is right",
+        RelayState::Unreachable => {
+            let reason = reason.map_or("", reason_words);
+            return format!("is not reached{reason}: see whether it runs and its address is right");
+        }
         RelayState::OtherKey => {
             "has another key than the one in settings.toml: ask who runs it; if the key is new, \
              put the new one there"
@@ -77,6 +80,18 @@ pub(crate) const fn relay_words(state: RelayState) -> &'static str {
              settings.toml"
         }
         _ => "is in a state that this version cannot name",
+    };
+    words.to_owned()
+}
+
+const fn reason_words(reason: Unreached) -> &'static str {
+    match reason {
+        Unreached::Refused => " (nothing listens there)",
+        Unreached::TimedOut => " (no answer)",
+        Unreached::NoRoute => " (there is no way to it)",
+        Unreached::NoAddress => " (its name is not known)",
+        Unreached::NotDialled => " (it is not dialled)",
+        _ => "",
     }
 }
 

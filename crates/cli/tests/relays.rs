@@ -119,7 +119,7 @@ fn doctor_and_status_say_how_it_stands_with_each_relay() {
     ));
     assert_eq!(
         relay_lines(&profile, 0),
-        ["note relays a node that runs can tell how it stands with them: `tortalk run`"]
+        ["note relay a node that runs can tell how it stands with relays: `tortalk run`"]
     );
     let _node = profile.start();
     let relays = settled(&profile);
@@ -131,18 +131,27 @@ fn doctor_and_status_say_how_it_stands_with_each_relay() {
             "{other_key} has another key than the one in settings.toml: ask who runs it; if the \
              key is new, put the new one there"
         ),
-        format!("{nobody} is not reached: see whether it runs and its address is right"),
+        format!(
+            "{nobody} is not reached (nothing listens there): see whether it runs and its address is \
+             right"
+        ),
         format!(
             "{something_else} is no relay of this version, or not by this name: check its address, \
              and for updates"
         ),
     ];
     let marks = ["ok", "WRONG", "WRONG", "WRONG"];
-    let said: Vec<String> =
-        marks.iter().zip(&words).map(|(mark, words)| format!("{mark} relay {words}")).collect();
+    let said: Vec<String> = marks
+        .iter()
+        .zip(&words)
+        .map(|(mark, words)| format!("{mark} relay relay {words}"))
+        .collect();
     assert_eq!(relay_lines(&profile, 1), said);
     // The first wrong one is what it begins with.
-    assert_eq!(profile.run(&["doctor"]).stdout.lines().next(), Some(&*words[1]));
+    assert_eq!(
+        profile.run(&["doctor"]).stdout.lines().next(),
+        Some(&*format!("relay {}", words[1]))
+    );
     let status = profile.run(&["status"]).ok().stdout;
     for words in &words {
         assert!(status.lines().any(|line| line == format!("relay       {words}")), "{status}");
@@ -169,11 +178,11 @@ fn a_relay_that_is_not_private_or_goes_by_another_name_is_said_to_be_so() {
         relay_lines(&profile, 1),
         [
             format!(
-                "WRONG relay {secured} has no TLS certificate that is good for it: nothing was \
+                "WRONG relay relay {secured} has no TLS certificate that is good for it: nothing was \
                  sent; see `insecure` in settings.toml"
             ),
             format!(
-                "WRONG relay {named} is no relay of this version, or not by this name: check its \
+                "WRONG relay relay {named} is no relay of this version, or not by this name: check its \
                  address, and for updates"
             ),
         ]

@@ -168,7 +168,7 @@ fn event_line(out: Output, line: &EventLine) -> Option<String> {
             out.paint(Style::Good, &format!("relay {} is up", text::one_line(url)))
         }
         NodeEvent::RelayDown { url, state } => {
-            let line = format!("relay {} {}", text::one_line(url), relay_words(*state));
+            let line = format!("relay {} {}", text::one_line(url), relay_words(*state, None));
             out.paint(Style::Waiting, &line)
         }
         NodeEvent::RelayAdopted { relay } => format!(

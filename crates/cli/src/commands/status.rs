@@ -59,14 +59,14 @@ pub(crate) async fn status(context: &Context) -> Result<(), Failure> {
         lines.push(("here now", format!("{contacts} of the contacts, {strangers}")));
     }
     if running {
-        for RelayLine { url, state, adopted } in &status.relays {
+        for RelayLine { url, state, reason, adopted } in &status.relays {
             let url = if *adopted { &format!("{url} (of an address that you added)") } else { url };
             let style = match state {
                 RelayState::Up => Style::Good,
                 RelayState::Connecting => Style::Waiting,
                 _ => Style::Bad,
             };
-            let line = format!("{} {}", text::one_line(url), relay_words(*state));
+            let line = format!("{} {}", text::one_line(url), relay_words(*state, *reason));
             lines.push(("relay", out.paint(style, &line)));
         }
     }

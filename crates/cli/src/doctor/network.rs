@@ -1,65 +1,90 @@
-//! Port, interfaces and whether beacons come through.
+//! Interfaces, port, this machine's firewall and whether beacons come back.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 
-use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
-use tortalk_node::control::protocol::{RelayLine, RelayState, Status};
+use tortalk_node::control::protocol::{Status, Visible};
 use tortalk_node::discovery::beacon::Groups;
+use tortalk_node::discovery::beacon::probe::{Outcome, Probed, probe};
 use tortalk_node::discovery::interfaces::{self, Interface, InterfaceChoice, InterfaceKind};
-use tortalk_node::discovery::{BeaconUse, Discovery, DiscoveryEvent, DiscoveryOptions, MdnsUse};
-use tortalk_node::entropy::OsEntropy;
-use tortalk_node::{DEFAULT_PORT, Entropy as _, InstanceId, Settings, Visibility};
+use tortalk_node::{DEFAULT_PORT, Settings, Visibility};
 
-use super::{Findings, Verdict};
-use crate::commands::relay_words;
+use super::node::Running;
+use super::reach::connect;
+use super::{Check, Findings, holder};
 
-/// A beacon on its own machine takes microseconds.
-const BEACON_MAX: Duration = Duration::from_secs(1);
-/// Beacons are repeated, since the first may be sent before the other side listens.
-const BEACON_EVERY: Duration = Duration::from_millis(50);
-const CONNECT_MAX: Duration = Duration::from_secs(2);
-
-pub(super) async fn look(settings: &Settings, node: Option<&Status>, found: &mut Findings) {
-    look_at_port(settings, node, found);
+/// Returns the interfaces that a node with these settings uses.
+pub(super) async fn look(
+    settings: &Settings,
+    node: Option<&Running>,
+    found: &mut Findings,
+) -> Vec<Interface> {
     let choice = match &settings.network.interfaces {
         Some(names) => InterfaceChoice::Named(names.iter().cloned().collect()),
         None => InterfaceChoice::Usual,
     };
     let chosen = look_at_interfaces(&choice, found);
-    look_at_visibility(settings, found);
-    look_at_relays(settings, node, found);
-    if settings.network.beacons && !chosen.is_empty() {
-        look_at_multicast(choice, &chosen, found).await;
-    }
-}
-
-fn look_at_port(settings: &Settings, node: Option<&Status>, found: &mut Findings) {
-    if let Some(status) = node {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, status.port));
-        match TcpStream::connect_timeout(&address, CONNECT_MAX) {
-            Ok(_) => found.good("port", format!("the node listens on {}", status.port)),
-            Err(error) => {
-                let line = format!("the node's port {} does not answer ({error})", status.port);
-                found.wrong("port", format!("{line}: see what filters connections here"));
+    let status = node.map(|node| &node.status);
+    match status {
+        Some(status) => {
+            found.good(Check::Port, format!("the node listens on {}", status.port));
+            look_at_firewall(status.port, &chosen, found).await;
+        }
+        None => {
+            if let Some((listeners, port)) = look_at_port(settings, found) {
+                // Somebody has to listen while it is tried.
+                look_at_firewall(port, &chosen, found).await;
+                drop(listeners);
             }
         }
-        return;
     }
+    look_at_visibility(settings, status, found);
+    if settings.network.beacons && !chosen.is_empty() {
+        look_at_multicast(&chosen, found).await;
+    }
+    chosen
+}
+
+/// Listens as a node would; the listeners and their port, if it can.
+fn look_at_port(settings: &Settings, found: &mut Findings) -> Option<(Vec<TcpListener>, u16)> {
     let set = settings.network.tcp_port;
     let port = set.unwrap_or(DEFAULT_PORT);
-    match (TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)), set) {
-        (Ok(_), _) => found.good("port", format!("{port} is free")),
-        (Err(error), None) if error.kind() == io::ErrorKind::AddrInUse => {
-            found.good("port", format!("{port} is in use: a node here takes any other"));
+    match (listen(port), set) {
+        (Ok((listeners, port)), _) => {
+            found.good(Check::Port, format!("{port} is free"));
+            return Some((listeners, port));
+        }
+        (Err(error), None) if error.kind() == ErrorKind::AddrInUse => {
+            found.good(Check::Port, format!("{port} is in use: a node here takes any other"));
+        }
+        (Err(error), _) if error.kind() == ErrorKind::AddrInUse => {
+            let by = holder::listener(port);
+            let by = by.map_or_else(|| "another program".to_owned(), holder::process);
+            let line = format!(
+                "port {port} is taken by {by}: end that program, or choose another `tcp_port` in \
+                 settings.toml"
+            );
+            found.wrong(Check::Port, line);
         }
         (Err(error), _) => {
-            let line = format!("{port} cannot be listened on ({error}): choose another tcp_port");
-            found.wrong("port", line);
+            let line = format!("port {port} cannot be listened on ({error})");
+            found.wrong(Check::Port, format!("{line}: choose another `tcp_port` in settings.toml"));
         }
+    }
+    None
+}
+
+fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
+    let v4 = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    let port = v4.local_addr()?.port();
+    // On Linux this one would take IPv4 as well, so it is tried alone.
+    drop(v4);
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)) {
+        Ok(both) => Ok((vec![both], port)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
+        // There is no IPv6.
+        Err(_) => Ok((vec![TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?], port)),
     }
 }
 
@@ -67,128 +92,155 @@ fn look_at_interfaces(choice: &InterfaceChoice, found: &mut Findings) -> Vec<Int
     let all = match interfaces::all() {
         Ok(all) => all,
         Err(error) => {
-            found.wrong("interfaces", format!("they cannot be listed ({error})"));
+            let line = format!("the network interfaces cannot be listed ({error}): try as root");
+            found.wrong(Check::Interfaces, line);
             return Vec::new();
         }
     };
-    let chosen: Vec<Interface> =
-        all.into_iter().filter(|interface| choice.includes(interface)).collect();
-    let names: BTreeSet<&str> = chosen.iter().map(|interface| &*interface.name).collect();
-    let named = names.iter().copied().collect::<Vec<_>>().join(", ");
+    let (chosen, others): (Vec<Interface>, Vec<Interface>) =
+        all.into_iter().partition(|interface| choice.includes(interface));
+    let names = |interfaces: &[Interface]| -> BTreeSet<String> {
+        interfaces.iter().map(|interface| interface.name.clone()).collect()
+    };
+    let named = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    let here = names(&chosen);
     match choice {
         InterfaceChoice::Named(wanted) => {
-            let missing = wanted.iter().find(|name| !names.contains(name.as_str()));
-            match missing {
-                Some(name) => found.wrong(
-                    "interfaces",
-                    format!("`{name}` of settings.toml is not up: connect it or leave it out"),
-                ),
-                None => found.good("interfaces", named),
+            match wanted.iter().find(|name| !here.contains(name.as_str())) {
+                Some(name) => {
+                    let line =
+                        format!("`{name}` of settings.toml is not up: connect it or leave it out");
+                    found.wrong(Check::Interfaces, line);
+                }
+                None => found.good(Check::Interfaces, named(&here)),
             }
         }
         InterfaceChoice::Usual => {
+            let others = names(&others);
             if chosen.iter().any(|interface| interface.kind != InterfaceKind::Loopback) {
-                found.good("interfaces", named);
+                found.good(Check::Interfaces, named(&here));
+            } else if others.is_empty() {
+                let line = "this machine is on no network: connect it to one";
+                found.wrong(Check::Interfaces, line);
             } else {
-                found.wrong("interfaces", "this machine is on no network: connect it to one");
+                let line = format!(
+                    "this machine is on no network but {}, which are left out as tunnels, bridges \
+                     or virtual ones: connect it to one, or name them as `interfaces` in \
+                     settings.toml",
+                    named(&others)
+                );
+                found.wrong(Check::Interfaces, line);
             }
         }
     }
     chosen
 }
 
-fn look_at_visibility(settings: &Settings, found: &mut Findings) {
+/// Connects with the port at each own address. The connection never leaves the
+/// machine, so what drops it is here. A filter that lets everything of this
+/// machine pass is not seen by this.
+async fn look_at_firewall(port: u16, chosen: &[Interface], found: &mut Findings) {
+    let trying: Vec<_> = chosen
+        .iter()
+        .map(|interface| {
+            let address = address_of(interface, port);
+            (interface.clone(), tokio::spawn(connect(address)))
+        })
+        .collect();
+    let mut failed: Option<(Interface, ErrorKind)> = None;
+    for (interface, trying) in trying {
+        let outcome = trying.await.unwrap_or(Ok(()));
+        let Err(kind) = outcome else { continue };
+        // An IPv6 address that is not yet known to be nobody else's.
+        if kind == ErrorKind::AddrNotAvailable {
+            continue;
+        }
+        // The one that others connect with says more than loopback.
+        if failed.as_ref().is_none_or(|(known, _)| known.kind == InterfaceKind::Loopback) {
+            failed = Some((interface, kind));
+        }
+    }
+    match failed {
+        None => found.good(Check::Firewall, "connections of this machine with itself come through"),
+        Some((interface, kind)) => {
+            let what = if kind == ErrorKind::TimedOut { "dropped" } else { "refused" };
+            let line = format!(
+                "connections to {} on TCP port {port} are {what} by this machine's own firewall: \
+                 let that port in",
+                interface.ip
+            );
+            found.wrong(Check::Firewall, line);
+        }
+    }
+}
+
+fn address_of(interface: &Interface, port: u16) -> SocketAddr {
+    match interface.ip {
+        IpAddr::V4(ip) => SocketAddr::from((ip, port)),
+        IpAddr::V6(ip) => {
+            let scope = if ip.is_unicast_link_local() { interface.index } else { 0 };
+            SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope))
+        }
+    }
+}
+
+fn look_at_visibility(settings: &Settings, status: Option<&Status>, found: &mut Findings) {
     let network = &settings.network;
-    if network.visibility == Visibility::Nobody {
-        found.note("visibility", "nobody can see this node, and it looks for nobody");
+    let nobody = match status {
+        Some(status) => status.visibility == Visible::Nobody,
+        None => network.visibility == Visibility::Nobody,
+    };
+    if nobody {
+        let line = "nobody can see this node, and it looks for nobody";
+        found.note(Check::Visibility, line);
     }
     if !network.beacons && !network.mdns {
-        found.note("discovery", "beacons and mDNS are off: only known addresses are dialled");
+        let line = "beacons and mDNS are off: only known addresses are dialled";
+        found.note(Check::Discovery, line);
     }
 }
 
-/// What the running node says of its relays.
-fn look_at_relays(settings: &Settings, node: Option<&Status>, found: &mut Findings) {
-    let Some(status) = node else {
-        if !settings.all_relays().is_empty() {
-            found
-                .note("relays", "a node that runs can tell how it stands with them: `tortalk run`");
-        }
-        return;
-    };
-    for RelayLine { url, state, adopted } in &status.relays {
-        let url = if *adopted { &format!("{url}, of an invite,") } else { url };
-        let verdict = match state {
-            RelayState::Up => Verdict::Good,
-            RelayState::Unreachable
-            | RelayState::OtherKey
-            | RelayState::NotARelay
-            | RelayState::NotPrivate => Verdict::Wrong,
-            _ => Verdict::Note,
+async fn look_at_multicast(chosen: &[Interface], found: &mut Findings) {
+    let probed = probe(chosen.to_vec(), Groups::PROTOCOL).await;
+    let names: BTreeSet<&str> = probed.iter().map(|probed| &*probed.interface).collect();
+    let mut back = true;
+    for name in names {
+        let here: Vec<&Probed> = probed.iter().filter(|probed| probed.interface == name).collect();
+        let is_back = here.iter().any(|probed| probed.outcome == Outcome::Back);
+        let Some(failed) = here.iter().find(|probed| probed.outcome != Outcome::Back) else {
+            continue;
         };
-        found.add("relay", verdict, format!("{url} {}", relay_words(*state)));
-        if *state == RelayState::Unreachable {
-            if url.contains(".onion:") {
-                found.note(
-                    "relay",
-                    "onion services are reached through Tor only: not yet by this version",
-                );
-            } else if settings.server.safety_mode {
-                found.note("relay", "Safety is on: what is not on this network is not dialled");
-            }
+        if is_back {
+            // By the other protocol people are found.
+            let line = format!("of {} {}", failed.ip, what_came(failed));
+            found.note(Check::Multicast, line);
+        } else {
+            back = false;
+            found.wrong(Check::Multicast, format!("on {name} {}", what_came(failed)));
         }
+    }
+    if back {
+        found.good(Check::Multicast, "beacons of this machine come back");
     }
 }
 
-/// Sends beacons from one instance to another, both in this process, on a port
-/// of their own.
-async fn look_at_multicast(choice: InterfaceChoice, chosen: &[Interface], found: &mut Findings) {
-    let v4 = |interface: &&Interface| interface.ip.is_ipv4();
-    let mut silent: BTreeSet<IpAddr> =
-        chosen.iter().filter(v4).map(|interface| interface.ip).collect();
-    let port = match UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|s| s.local_addr()) {
-        Ok(address) => address.port(),
-        Err(error) => {
-            found.wrong("multicast", format!("no UDP socket can be opened ({error})"));
-            return;
-        }
-    };
-    let start = |events: mpsc::Sender<DiscoveryEvent>| {
-        let options = DiscoveryOptions {
-            interfaces: choice.clone(),
-            beacons: BeaconUse::Always,
-            mdns: MdnsUse::Never,
-            tcp_port: DEFAULT_PORT,
-            instance_id: InstanceId::from_bytes(OsEntropy.bytes()),
-            groups: Groups { port, ..Groups::PROTOCOL },
-        };
-        let mut discovery = Discovery::start(options, events);
-        discovery.show();
-        discovery
-    };
-    let (events, mut heard) = mpsc::channel(256);
-    let (unheard_events, mut unheard) = mpsc::channel(256);
-    let (listener, speaker) = (start(events), start(unheard_events));
-    let until = Instant::now() + BEACON_MAX;
-    let mut next = Instant::now();
-    while !silent.is_empty() && Instant::now() < until {
-        if Instant::now() >= next {
-            speaker.sender().send();
-            next = Instant::now() + BEACON_EVERY;
-        }
-        if let Ok(Some(DiscoveryEvent::Heard { address, .. })) =
-            timeout_at(next.min(until), heard.recv()).await
-        {
-            silent.remove(&address.ip());
-        }
-        while unheard.try_recv().is_ok() {}
-    }
-    drop((listener, speaker));
-    match silent.first() {
-        None => found.good("multicast", "beacons of this machine come back"),
-        Some(ip) => found.wrong(
-            "multicast",
-            format!("no beacon came back on {ip}: allow UDP multicast in the firewall"),
+fn what_came(probed: &Probed) -> String {
+    let port = Groups::PROTOCOL.port;
+    match probed.outcome {
+        Outcome::Back => "beacons come back".to_owned(),
+        Outcome::Lost => format!(
+            "multicast does not come back: this machine's own firewall drops it; let UDP port \
+             {port} in and out"
         ),
+        Outcome::Refused(ErrorKind::PermissionDenied) => format!(
+            "multicast cannot be sent: this machine's own firewall forbids it; let UDP port {port} \
+             in and out"
+        ),
+        Outcome::Refused(kind) => {
+            format!("multicast cannot be sent ({kind}): see whether this network has multicast")
+        }
+        Outcome::NoSocket(kind) => {
+            format!("multicast cannot be heard ({kind}): see who else uses UDP port {port}")
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! The program as a real process, on profiles that are thrown away.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub(crate) mod disk;
+pub(crate) mod liar;
+pub(crate) mod skip;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
