@@ -6,10 +6,12 @@ use crate::report::Report;
 use crate::rust::Source;
 
 pub(super) fn check(tree: &Tree, report: &mut Report) {
-    for name in tree.crate_names() {
-        let library = format!("crates/{name}/src/lib.rs");
-        let program = format!("crates/{name}/src/main.rs");
-        let more = format!("crates/{name}/src/bin/");
+    let crates = tree.crate_names().into_iter().map(|name| (name, format!("crates/{name}")));
+    let suite = tree.text("conformance/Cargo.toml").map(|_| ("conformance", "conformance".into()));
+    for (name, folder) in crates.chain(suite) {
+        let library = format!("{folder}/src/lib.rs");
+        let program = format!("{folder}/src/main.rs");
+        let more = format!("{folder}/src/bin/");
         let programs = tree.matching(&more, ".rs").map(|(path, _)| path.to_owned());
         for path in [library.clone(), program].into_iter().chain(programs) {
             let Some(text) = tree.text(&path) else { continue };
@@ -22,7 +24,7 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
                 check_library(&path, &source, &code, report);
             }
         }
-        check_lints(tree, name, report);
+        check_lints(tree, name, &folder, report);
     }
 }
 
@@ -42,8 +44,8 @@ fn check_library(path: &str, source: &Source<'_>, code: &str, report: &mut Repor
 }
 
 /// Every crate takes the workspace's lints over; a manifest without it has none.
-fn check_lints(tree: &Tree, name: &str, report: &mut Report) {
-    let path = format!("crates/{name}/Cargo.toml");
+fn check_lints(tree: &Tree, name: &str, folder: &str, report: &mut Report) {
+    let path = format!("{folder}/Cargo.toml");
     let text = tree.text(&path).unwrap_or("");
     let inherits = text.contains("[lints]\nworkspace = true");
     if !inherits {

@@ -1,0 +1,190 @@
+//! What a case is, and what it is given.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Mutex;
+
+use crate::peer::{Ended, Link, Log, Plan, Reached, dial};
+use crate::people::Person;
+use crate::spec::Level;
+use crate::stack::crypto::Rng;
+use crate::target::Spawned;
+use crate::verdict::Verdict;
+
+/// What the target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Speaks links.
+    Node,
+    /// Serves `tortalk.v1.RelayService`.
+    Relay,
+}
+
+/// What the suite may do with the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Profile {
+    /// Talk to its port.
+    Wire,
+    /// Start, kill, stop and restart it besides.
+    Managed,
+    /// Use its control channel besides.
+    Shim,
+}
+
+impl Profile {
+    /// The word on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Wire => "wire",
+            Self::Managed => "managed",
+            Self::Shim => "shim",
+        }
+    }
+}
+
+/// What a case returns while it runs.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
+
+/// How a case is run.
+#[derive(Debug, Clone, Copy)]
+pub enum Run {
+    /// One fault while a link comes up.
+    Handshake(&'static crate::cases::link::HandshakeFault),
+    /// One fault on a link that is up.
+    Frame(&'static crate::cases::link_frames::FrameFault),
+    /// One fault in an envelope, sent by an accepted contact.
+    Letter(&'static crate::cases::letters::LetterFault),
+    /// Anything else.
+    Script(for<'a> fn(&'a mut Ctx) -> Running<'a>),
+}
+
+/// One pair of requirement and fault, or a requirement that is seen kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// `area.fault`; never given to another case.
+    pub id: &'static str,
+    /// The requirement that it judges.
+    pub req: &'static str,
+    /// For which targets.
+    pub role: Role,
+    /// What it needs.
+    pub profile: Profile,
+    /// Raised when a change of the case can change its verdict.
+    pub version: u16,
+    /// What it does, and what passes.
+    pub about: &'static str,
+    /// How it is run.
+    pub run: Run,
+}
+
+impl Case {
+    /// How much its requirement binds; a MUST where there is none, which a test rules out.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        crate::spec::requirement(self.req).map_or(Level::Must, |found| found.level)
+    }
+}
+
+/// What a case has to work with.
+#[derive(Debug)]
+pub struct Ctx {
+    /// Where the target listens.
+    pub target: SocketAddr,
+    /// Choices: the same for the same seed.
+    pub choose: Rng,
+    /// Nonces and keys: never twice the same, so that a target that remembers is not misled.
+    pub fresh: Rng,
+    /// How long one answer may take.
+    pub deadline: Duration,
+    /// What went over the wire.
+    pub log: Log,
+    /// The target's process, where the suite started it.
+    pub process: Option<Arc<Mutex<Spawned>>>,
+}
+
+impl Ctx {
+    /// A context of its own for a case.
+    #[must_use]
+    pub fn new(target: SocketAddr, seed: u64, deadline: Duration, case: &str) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Self {
+            target,
+            choose: Rng::new(&seed.to_be_bytes(), case),
+            fresh: Rng::new(&now.to_be_bytes(), case),
+            deadline,
+            log: Log::default(),
+            process: None,
+        }
+    }
+
+    /// The wall clock, ms.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A plan for a person's usual device, in a new start.
+    pub fn plan<'a>(&mut self, person: &'a Person) -> Plan<'a> {
+        Plan {
+            person,
+            device_id: person.device_id,
+            instance_id: self.fresh.array(),
+            deviation: None,
+        }
+    }
+
+    /// Dials.
+    ///
+    /// # Errors
+    /// A verdict when not even a connection can be made.
+    pub async fn dial(&mut self, plan: &Plan<'_>) -> Result<Reached, Verdict> {
+        dial(self.target, plan, &mut self.fresh, self.deadline, &self.log)
+            .await
+            .map_err(|error| Verdict::Fail(format!("no connection is accepted: {error}")))
+    }
+
+    /// An honest link.
+    ///
+    /// # Errors
+    /// A verdict that says how far it came.
+    pub async fn link(&mut self, person: &Person) -> Result<Box<Link>, Verdict> {
+        let plan = self.plan(person);
+        match self.dial(&plan).await? {
+            Reached::Up(link) => Ok(link),
+            Reached::First(ended, _) => {
+                Err(unserved(&format!("an honest link gets no message 2: {ended}"), &ended))
+            }
+            Reached::Second(ended, _) => {
+                Err(unserved(&format!("an honest link gets no Auth: {ended}"), &ended))
+            }
+        }
+    }
+
+    /// What holds after every negative case: somebody else is served.
+    ///
+    /// # Errors
+    /// A verdict when nobody is.
+    pub async fn still_serves(&mut self) -> Result<(), Verdict> {
+        self.log.add(crate::peer::Direction::Note, "does a fresh connection work?", &[]);
+        let person = Person::stranger(&mut self.fresh);
+        let mut link = self.link(&person).await?;
+        link.ping()
+            .await
+            .map_err(|ended| unserved(&format!("a fresh link answers no ping: {ended}"), &ended))
+    }
+}
+
+/// A verdict for an honest peer that is not served: a time-out alone decides nothing.
+#[must_use]
+pub fn unserved(text: &str, ended: &Ended) -> Verdict {
+    match ended {
+        Ended::TimedOut => Verdict::Inconclusive(text.to_owned()),
+        _ => Verdict::Fail(text.to_owned()),
+    }
+}

@@ -1,0 +1,72 @@
+//! All cases, in one list.
+
+pub mod gossip;
+pub mod letters;
+pub mod link;
+pub mod link_frames;
+
+use crate::case::{Case, Profile, Role, Run};
+
+/// Every case of the suite, in the order of the documents.
+#[must_use]
+pub fn all() -> Vec<Case> {
+    let wire = |id, req, about, run| Case {
+        id,
+        req,
+        role: Role::Node,
+        profile: Profile::Wire,
+        version: 1,
+        about,
+        run,
+    };
+    let mut all = Vec::new();
+    all.extend(link::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Handshake(f))));
+    all.extend(link_frames::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Frame(f))));
+    all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
+    all.extend(gossip::SCRIPTS.iter().map(|s| wire(s.id, s.req, s.about, Run::Script(s.script))));
+    all.extend(gossip::MANAGED.iter().map(|s| Case {
+        profile: Profile::Managed,
+        ..wire(s.id, s.req, s.about, Run::Script(s.script))
+    }));
+    all
+}
+
+/// A case that is a script.
+#[derive(Debug, Clone, Copy)]
+pub struct Script {
+    /// The case's id.
+    pub id: &'static str,
+    /// The requirement that it judges.
+    pub req: &'static str,
+    /// What it does, and what passes.
+    pub about: &'static str,
+    /// What runs.
+    pub script: for<'a> fn(&'a mut crate::case::Ctx) -> crate::case::Running<'a>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_well_formed() {
+        let mut ids: Vec<_> = all().iter().map(|case| case.id).collect();
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+        for id in &ids {
+            assert!(id.chars().all(fine) && id.matches('.').count() == 1, "{id}");
+        }
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "an id stands twice");
+    }
+
+    #[test]
+    fn every_case_names_a_requirement_that_there_is() {
+        for case in all() {
+            let found = crate::spec::requirement(case.req);
+            assert!(found.is_some(), "{} names {}", case.id, case.req);
+            assert!(!case.about.is_empty(), "{}", case.id);
+        }
+    }
+}

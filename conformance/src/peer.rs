@@ -1,0 +1,12 @@
+//! A scripted peer on a link to the target, which can deviate by name.
+
+mod deviation;
+mod dial;
+mod link;
+mod transcript;
+
+pub use deviation::Deviation;
+pub use dial::{Plan, Reached, dial};
+pub(crate) use dial::{add_order, any_signature_of_neutral as signature_of_neutral};
+pub use link::{Ended, Link, Seen};
+pub use transcript::{Direction, Entry, Log};

@@ -1,0 +1,63 @@
+//! Everything that went over the wire in one case.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use data_encoding::HEXLOWER;
+
+/// Which way bytes went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the suite.
+    Sent,
+    /// From the target.
+    Received,
+    /// A remark; no bytes.
+    Note,
+}
+
+/// One line of a transcript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Which way.
+    pub direction: Direction,
+    /// What it is, as far as the suite can tell.
+    pub what: String,
+    /// The bytes: of a handshake message as they travel, of a frame in clear.
+    pub bytes: Vec<u8>,
+}
+
+impl Entry {
+    /// One line of text; long bytes are cut in the middle.
+    #[must_use]
+    pub fn line(&self) -> String {
+        const MOST: usize = 48;
+        let arrow = match self.direction {
+            Direction::Sent => "→",
+            Direction::Received => "←",
+            Direction::Note => "·",
+        };
+        let mut hex = HEXLOWER.encode(&self.bytes[..self.bytes.len().min(MOST)]);
+        if self.bytes.len() > MOST {
+            hex.push_str(&format!("… ({} bytes)", self.bytes.len()));
+        }
+        format!("{arrow} {} {hex}", self.what)
+    }
+}
+
+/// A transcript that the links of a case share.
+#[derive(Debug, Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<Entry>>>);
+
+impl Log {
+    /// Adds a line.
+    pub fn add(&self, direction: Direction, what: impl Into<String>, bytes: &[u8]) {
+        let entry = Entry { direction, what: what.into(), bytes: bytes.to_vec() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// All lines so far.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
