@@ -4,6 +4,7 @@ pub mod gossip;
 pub mod letters;
 pub mod link;
 pub mod link_frames;
+pub mod relay;
 
 use crate::case::{Case, Profile, Role, Run};
 
@@ -24,10 +25,14 @@ pub fn all() -> Vec<Case> {
     all.extend(link_frames::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Frame(f))));
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
     all.extend(gossip::SCRIPTS.iter().map(|s| wire(s.id, s.req, s.about, Run::Script(s.script))));
-    all.extend(gossip::MANAGED.iter().map(|s| Case {
-        profile: Profile::Managed,
+    let script = |s: &Script, role, profile| Case {
+        role,
+        profile,
         ..wire(s.id, s.req, s.about, Run::Script(s.script))
-    }));
+    };
+    all.extend(gossip::MANAGED.iter().map(|s| script(s, Role::Node, Profile::Managed)));
+    all.extend(relay::SCRIPTS.iter().map(|s| script(s, Role::Relay, Profile::Wire)));
+    all.extend(relay::MANAGED.iter().map(|s| script(s, Role::Relay, Profile::Managed)));
     all
 }
 

@@ -13,6 +13,7 @@ pub mod case;
 pub mod cases;
 pub mod peer;
 pub mod people;
+pub mod relay_client;
 pub mod report;
 pub mod runner;
 pub mod session;

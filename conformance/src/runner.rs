@@ -128,7 +128,7 @@ pub async fn run(
     let seed = report.options.seed;
     let started = Instant::now();
     let mut ctx = Ctx::new(target, seed, DEADLINE_MAX, "sanity.first");
-    let first = cases::gossip::sanity(&mut ctx).await;
+    let first = sanity(&mut ctx, report.options.role).await;
     if first != Verdict::Pass {
         report.remark = Some(format!("an honest peer is not served: {}", first.detail()));
         return report;
@@ -155,12 +155,19 @@ pub async fn run(
     }
     report.exit = Exit::of(report.outcomes.iter().map(|outcome| &outcome.verdict));
     let mut ctx = Ctx::new(target, seed, DEADLINE_MAX, "sanity.last");
-    let last = cases::gossip::sanity(&mut ctx).await;
+    let last = sanity(&mut ctx, report.options.role).await;
     if last != Verdict::Pass {
         report.exit = Exit::Unreachable;
         report.remark = Some(format!("at the end an honest peer is not served: {}", last.detail()));
     }
     report
+}
+
+async fn sanity(ctx: &mut Ctx, role: Role) -> Verdict {
+    match role {
+        Role::Node => cases::gossip::sanity(ctx).await,
+        Role::Relay => cases::relay::sanity(ctx).await,
+    }
 }
 
 async fn run_case(ctx: &mut Ctx, case: &Case) -> Verdict {

@@ -202,7 +202,10 @@ pub const FAULTS: &[LetterFault] = &[
     fault("seal.purge-hash", "SEA-19", MALFORMED, "A purge_hash of another key. MALFORMED.",
         Draft(|l, rng| l.envelope.purge_hash = rng.array())),
     fault("seal.length-over", "SEA-20", MALFORMED, "A length one more than fits. MALFORMED.",
-        Plain(|p, _| { let over = (p.len() as u32 - 99).to_be_bytes(); p[32..36].copy_from_slice(&over); })),
+        Plain(|p, _| { 
+            let over = (p.len() as u32 - 99).to_be_bytes();
+            p[32..36].copy_from_slice(&over);
+        })),
     fault("seal.length-huge", "SEA-20", MALFORMED, "A length of 2^32 - 1. MALFORMED.",
         Plain(|p, _| p[32..36].fill(0xff))),
     fault("seal.padding", "SEA-21", MALFORMED, "The last byte of padding is 1. MALFORMED.",
@@ -270,8 +273,12 @@ pub const FAULTS: &[LetterFault] = &[
         Draft(|l, _| l.invisible(kind::CARD, Vec::new()))),
     fault("body.request-text-long", "SEA-33", MALFORMED,
         "A contact request with a text of 1,025 bytes. MALFORMED.",
-        Draft(|l, _| l.invisible(kind::CONTACT_REQUEST, body::contact_request(&[b'a'; 1025], b"card")))),
-    fault("body.resend-range", "SEA-35", MALFORMED, "A range that ends before it starts. MALFORMED.",
+        Draft(|l, _| {
+            let body = body::contact_request(&[b'a'; 1025], b"card");
+            l.invisible(kind::CONTACT_REQUEST, body);
+        })),
+    fault("body.resend-range", "SEA-35", MALFORMED,
+        "A range that ends before it starts. MALFORMED.",
         Draft(|l, _| l.invisible(kind::RESEND_REQUEST, body::resend_request([7; 8], 2, 1)))),
     fault("body.unknown", "SEA-36", Stored, "A body type of a later version. STORED.",
         Draft(|l, _| l.signed.body_type = 0x0777)),

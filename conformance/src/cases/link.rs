@@ -132,7 +132,7 @@ pub const FAULTS: &[HandshakeFault] = &[
     fault("link.record-empty", "LNK-25", D::RecordEmpty, CloseAfterSecond,
         "A first record without plaintext. The target closes without a byte."),
     fault("link.budget", "LNK-16", D::Budget, CloseAfterSecond,
-        "The length of a record that would make 2,049 bytes. The target closes before it reads on."),
+        "A record's length that would make 2,049 bytes. The target closes before it reads on."),
     fault("link.auth-missing", "LNK-27", D::AuthMissing, CloseAfterSecond,
         "A Ping where Auth belongs. The target closes without a byte."),
     fault("link.auth-after-unknown", "LNK-27", D::AuthAfterUnknown, CloseAfterSecond,

@@ -6,7 +6,7 @@ use prost::Message;
 use crate::case::{Ctx, unserved};
 use crate::peer::{Link, Seen};
 use crate::people::Person;
-use crate::session::hello;
+use crate::session::{hand_over, hello};
 use crate::stack::crypto::public;
 use crate::stack::frame::{Frame, raw};
 use crate::stack::noise::Role;
@@ -147,6 +147,14 @@ async fn send(ctx: &mut Ctx, fault: &FrameFault, make: Make) -> Result<Seen, Ver
             let two = [ping(2), ping(3)].concat();
             link.send_plain(&two, "the twin").await;
         }
+    }
+    if desk.bad() && fault.end != End::Goes {
+        return Ok(link.probe_end().await);
+    }
+    if fault.end == End::ByeMust {
+        // What judges frames like these answers this one, so it has judged them.
+        let answered = hand_over(&mut link, &[9]).await;
+        link.note(if answered.is_ok() { "judged" } else { "no Ack for junk" });
     }
     Ok(link.probe().await)
 }
@@ -324,7 +332,8 @@ pub const FAULTS: &[FrameFault] = &[
         |d| msg(d, |m| m.envelope.clear())),
     plain("frame.msg-67018", "LNK-39", ByeShould, "An envelope of 67,018 bytes. The link ends.",
         |d| msg(d, |m| m.envelope = vec![9; 67_018])),
-    plain("frame.ack-id-short", "LNK-39", ByeShould, "An Ack with an id of 31 bytes. The link ends.",
+    plain("frame.ack-id-short", "LNK-39", ByeShould,
+        "An Ack with an id of 31 bytes. The link ends.",
         |d| ack(d, |m| m.id.truncate(31))),
     plain("frame.ack-unspecified", "LNK-42", ByeShould, "An Ack without a result. The link ends.",
         |d| ack(d, |m| m.result = 0)),
@@ -353,9 +362,11 @@ pub const FAULTS: &[FrameFault] = &[
         |d| card(d, |c| c.truncate(c.len() - 1))),
     plain("gossip.card-flipped", "GSP-11", ByeMust, "One bit of a card is flipped. Bye{PROTOCOL}.",
         |d| card(d, |c| { let last = c.len() - 1; c[last] ^= 1; })),
-    plain("gossip.card-of-another", "GSP-11", ByeMust, "A good card of somebody else. Bye{PROTOCOL}.",
+    plain("gossip.card-of-another", "GSP-11", ByeMust,
+        "A good card of somebody else. Bye{PROTOCOL}.",
         |d| card(&Desk { person: d.pick(d.person, &Person::published("cyr")), ..*d }, |_| {})),
-    plain("gossip.push-twice", "GSP-13", ByeMust, "A Push before the End of another. Bye{PROTOCOL}.",
+    plain("gossip.push-twice", "GSP-13", ByeMust,
+        "A Push before the End of another. Bye{PROTOCOL}.",
         |d| { let push = Frame::Push(v1::Push { count: 0 }).bytes();
               let end = Frame::End(v1::End {}).bytes();
               [push.clone(), d.pick(end, push)].concat() }),

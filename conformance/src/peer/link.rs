@@ -240,10 +240,27 @@ impl Link {
 
     /// Sends a ping and tells what became of the link.
     pub async fn probe(&mut self) -> Seen {
-        let ended = match self.ping().await {
-            Ok(()) => return Seen::Alive,
-            Err(ended) => ended,
-        };
+        match self.ping().await {
+            Ok(()) => Seen::Alive,
+            Err(ended) => self.seen(ended),
+        }
+    }
+
+    /// The same for a link that is to end. A `Pong` says nothing of the frames before
+    /// it, which another part of the target may still be judging; so a link counts as
+    /// going on only if it answers a second ping after the deadline.
+    pub async fn probe_end(&mut self) -> Seen {
+        match self.probe().await {
+            Seen::Alive => {}
+            seen => return seen,
+        }
+        match self.expect(|_| None::<()>).await {
+            Ok(()) | Err(Ended::TimedOut) => self.probe().await,
+            Err(ended) => self.seen(ended),
+        }
+    }
+
+    fn seen(&self, ended: Ended) -> Seen {
         let bye = self.passed_over.iter().find_map(|frame| match frame {
             Frame::Bye(bye) => Some(bye.reason),
             _ => None,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::hex;
 use crate::stack::Taken;
 use crate::stack::frame::{Frame, Frames};
-use crate::stack::v1::{AckResult, ByeReason, RefusalReason};
+use crate::stack::v1::{AckResult, ByeReason, Mailboxes, RefusalReason};
 
 /// Reads a whole stream; what it ends inside of is left out.
 pub(super) fn answer(stream: &[u8]) -> Taken<Value> {
@@ -20,6 +20,15 @@ pub(super) fn answer(stream: &[u8]) -> Taken<Value> {
 
 fn ids(list: &[Vec<u8>]) -> Value {
     list.iter().map(|id| hex(id)).collect()
+}
+
+fn proofs(frame: &Mailboxes) -> Value {
+    let mut list = Vec::new();
+    for proof in &frame.proofs {
+        let (mailbox, signature) = (hex(&proof.mailbox), hex(&proof.signature));
+        list.push(json!({"mailbox": mailbox, "signature": signature}));
+    }
+    list.into()
 }
 
 /// A name of `proto/` without the enum's name in front.
@@ -42,11 +51,7 @@ fn written(frame: &Frame) -> Value {
         }
         Frame::Ping(m) => json!({"nonce": m.nonce.to_string()}),
         Frame::Pong(m) => json!({"nonce": m.nonce.to_string()}),
-        Frame::Mailboxes(m) => {
-            let proof = |mailbox: &[u8], signature: &[u8]| json!({"mailbox": hex(mailbox), "signature": hex(signature)});
-            let proofs: Value = m.proofs.iter().map(|p| proof(&p.mailbox, &p.signature)).collect();
-            json!({"proofs": proofs})
-        }
+        Frame::Mailboxes(m) => json!({"proofs": proofs(m)}),
         Frame::Hello(m) => json!({
             "features": hex(&m.features),
             "store_id": hex(&m.store_id),

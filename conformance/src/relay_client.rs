@@ -1,0 +1,374 @@
+//! Plays owners and depositors towards a relay (`spec/relay.md`).
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status, Streaming};
+
+use crate::case::Ctx;
+use crate::peer::Direction;
+use crate::stack::crypto::{Rng, public};
+use crate::stack::envelope::{Envelope, HOUR_MS, purge_hash};
+use crate::stack::relay::{Authority, Info, PullProof, verify_receipt};
+use crate::stack::v1::relay_service_client::RelayServiceClient;
+use crate::stack::v1::{self, pull_request, pull_response};
+use crate::verdict::Verdict;
+
+/// Keeps the suite's calls below the rate for one address (RLY-61): a burst
+/// of 48, then one in 70 ms.
+pub async fn pace() {
+    static CALLS: Mutex<Option<(Instant, u32)>> = Mutex::new(None);
+    let wait = {
+        let mut calls = CALLS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (start, count) = calls.get_or_insert_with(|| (Instant::now(), 0));
+        *count += 1;
+        let due = *start + Duration::from_millis(70) * count.saturating_sub(48);
+        due.saturating_duration_since(Instant::now())
+    };
+    tokio::time::sleep(wait).await;
+}
+
+/// What became of an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// In a receipt that verifies, as new.
+    Stored,
+    /// In a receipt that verifies, as known.
+    Duplicate,
+    /// Refused; the number of the reason.
+    Refused(i32),
+}
+
+/// The owner of a mailbox.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// Of the mailbox key.
+    pub seed: [u8; 32],
+    /// Makes stamps.
+    pub deposit_key: [u8; 32],
+}
+
+impl Owner {
+    /// Somebody new.
+    pub fn new(rng: &mut Rng) -> Self {
+        Self { seed: rng.array(), deposit_key: rng.array() }
+    }
+
+    /// The mailbox key.
+    #[must_use]
+    pub fn mailbox(&self) -> [u8; 32] {
+        public(&self.seed)
+    }
+
+    /// An envelope for the mailbox that nobody can open, with its purge key.
+    pub fn envelope(&self, now: u64, rng: &mut Rng) -> (Envelope, [u8; 32]) {
+        let purge_key = rng.array();
+        let envelope = Envelope {
+            layout: 1,
+            suite: 1,
+            mailbox: self.mailbox(),
+            key_id: rng.array(),
+            expires_at: (now + 3 * 24 * HOUR_MS).div_ceil(HOUR_MS) * HOUR_MS,
+            purge_hash: purge_hash(&purge_key),
+            ext: Vec::new(),
+            sealed: rng.array::<1392>().to_vec(),
+        };
+        (envelope, purge_key)
+    }
+}
+
+/// What an owner does wrong in a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // each is one field
+pub enum ProofFault {
+    None,
+    Signature,
+    OtherChallenge,
+    OtherRelay,
+    OtherMailbox,
+    OtherAuthority,
+    NoMailbox,
+    ShortMailbox,
+    ShortNonce,
+    SmallOrder,
+    AckFirst,
+}
+
+/// A stream of an owner, proved.
+#[derive(Debug)]
+pub struct Pulling {
+    send: mpsc::Sender<v1::PullRequest>,
+    answers: Streaming<v1::PullResponse>,
+    /// Of the sequences.
+    pub epoch: Vec<u8>,
+    deadline: Duration,
+}
+
+impl Pulling {
+    /// The relay's next step; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// The status that ended it; `CANCELLED` when nothing came in time.
+    pub async fn next(&mut self) -> Result<Option<pull_response::Step>, Status> {
+        let silent = || Status::cancelled("nothing came within the deadline");
+        let answer = timeout(self.deadline, self.answers.message()).await.map_err(|_| silent())?;
+        Ok(answer?.and_then(|answer| answer.step))
+    }
+
+    /// The next envelope.
+    ///
+    /// # Errors
+    /// Whatever came instead.
+    pub async fn envelope(&mut self) -> Result<v1::PullEnvelope, Status> {
+        match self.next().await? {
+            Some(pull_response::Step::Envelope(envelope)) => Ok(envelope),
+            other => Err(Status::unknown(format!("{other:?} instead of an envelope"))),
+        }
+    }
+
+    /// Acknowledges.
+    pub async fn ack(&self, epoch: &[u8], up_to: u64) {
+        let ack = v1::PullAck { epoch: epoch.to_vec(), up_to };
+        let step = Some(pull_request::Step::Ack(ack));
+        // A stream that has ended shows in what is read.
+        let _sent = self.send.send(v1::PullRequest { step }).await;
+    }
+
+    /// Ends our side and reads what comes until the end.
+    ///
+    /// # Errors
+    /// The status that ended it.
+    pub async fn close(self) -> Result<Option<i32>, Status> {
+        let Self { send, mut answers, deadline, .. } = self;
+        std::mem::drop(send);
+        let mut end = None;
+        let silent = || Status::cancelled("no end within the deadline");
+        while let Some(answer) =
+            timeout(deadline, answers.message()).await.map_err(|_| silent())??
+        {
+            if let Some(pull_response::Step::End(last)) = answer.step {
+                end = Some(last.reason);
+            }
+        }
+        Ok(end)
+    }
+}
+
+/// A connection to a relay that has proved its key.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The calls themselves.
+    pub calls: RelayServiceClient<Channel>,
+    /// What the relay proved.
+    pub relay_key: [u8; 32],
+    /// What was dialled, as its layout.
+    pub authority: Vec<u8>,
+    deadline: Duration,
+}
+
+/// A verdict for a status: a time-out decides nothing.
+#[must_use]
+pub fn unexpected(what: &str, status: &Status) -> Verdict {
+    let text = format!("{what}: {:?} {}", status.code(), status.message());
+    match status.code() {
+        Code::Cancelled => Verdict::Inconclusive(text),
+        _ => Verdict::Fail(text),
+    }
+}
+
+impl Client {
+    /// Connects and asks `GetInfo`, whose answer has to verify (RLY-01, RLY-07).
+    ///
+    /// # Errors
+    /// A verdict.
+    pub async fn connect(ctx: &mut Ctx) -> Result<Self, Verdict> {
+        let (host, port) = (ctx.target.ip().to_string(), ctx.target.port());
+        let url = format!("http://{}", ctx.target);
+        let endpoint = Endpoint::from_shared(url)
+            .map_err(|error| Verdict::Error(error.to_string()))?
+            .connect_timeout(ctx.deadline)
+            .timeout(ctx.deadline);
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|error| Verdict::Fail(format!("no connection: {error}")))?;
+        let authority = Authority::host(&host, port).bytes();
+        let calls = RelayServiceClient::new(channel);
+        let mut client = Self { calls, relay_key: [0; 32], authority, deadline: ctx.deadline };
+        let nonce: [u8; 32] = ctx.fresh.array();
+        let authority = client.authority.clone();
+        let info = client
+            .info(&nonce, &authority)
+            .await
+            .map_err(|status| unexpected("GetInfo", &status))?;
+        client.relay_key = verified(&info, &nonce, &authority)
+            .ok_or_else(|| Verdict::Fail("RLY-01: the relay info does not verify".to_owned()))?;
+        ctx.log.add(Direction::Note, "the relay has proved its key", &client.relay_key);
+        Ok(client)
+    }
+
+    /// `GetInfo`.
+    ///
+    /// # Errors
+    /// The status.
+    pub async fn info(
+        &mut self,
+        nonce: &[u8],
+        authority: &[u8],
+    ) -> Result<v1::GetInfoResponse, Status> {
+        pace().await;
+        let request = v1::GetInfoRequest { nonce: nonce.to_vec(), authority: authority.to_vec() };
+        Ok(self.calls.get_info(request).await?.into_inner())
+    }
+
+    /// Deposits each with its stamp on one stream; each with its fate by its id, and how the
+    /// stream ended.
+    pub async fn deposit(
+        &mut self,
+        requests: Vec<v1::SyncRequest>,
+    ) -> (BTreeMap<Vec<u8>, Fate>, Result<(), Status>) {
+        let mut fates = BTreeMap::new();
+        let ended = self.deposit_into(requests, &mut fates).await;
+        (fates, ended)
+    }
+
+    async fn deposit_into(
+        &mut self,
+        requests: Vec<v1::SyncRequest>,
+        fates: &mut BTreeMap<Vec<u8>, Fate>,
+    ) -> Result<(), Status> {
+        let mut answers = self.calls.sync(tokio_stream::iter(requests)).await?.into_inner();
+        let silent = || Status::cancelled("no answer within the deadline");
+        while let Some(answer) =
+            timeout(self.deadline, answers.message()).await.map_err(|_| silent())??
+        {
+            for refusal in answer.refusals {
+                fates.insert(refusal.id, Fate::Refused(refusal.reason));
+            }
+            let Some(v1::storage_receipt::Form::List(list)) = answer.receipt.and_then(|r| r.form)
+            else {
+                continue;
+            };
+            let ids = [list.stored.as_slice(), &list.duplicates].concat();
+            let signature = list.signature.as_slice().try_into().unwrap_or(&[0; 64]);
+            verify_receipt(&self.relay_key, list.time, list.store_until, &ids, signature)
+                .map_err(|refused| Status::unknown(format!("RLY-02: {refused}")))?;
+            for id in list.stored.chunks(32) {
+                fates.insert(id.to_vec(), Fate::Stored);
+            }
+            for id in list.duplicates.chunks(32) {
+                fates.insert(id.to_vec(), Fate::Duplicate);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a `Pull` and proves the mailbox, with a fault or without.
+    ///
+    /// # Errors
+    /// The status that came instead of `PullOpened`.
+    pub async fn pull(
+        &mut self,
+        owner: &Owner,
+        fault: ProofFault,
+        rng: &mut Rng,
+    ) -> Result<Pulling, Status> {
+        pace().await;
+        let (send, receive) = mpsc::channel(16);
+        let answers = self.calls.pull(ReceiverStream::new(receive)).await?.into_inner();
+        let mut pulling = Pulling { send, answers, epoch: Vec::new(), deadline: self.deadline };
+        let Some(pull_response::Step::Challenge(challenge)) = pulling.next().await? else {
+            return Err(Status::unknown("no challenge first"));
+        };
+        if challenge.challenge.len() != 32 || challenge.epoch.len() != 16 {
+            return Err(Status::unknown("RLY-27: the length of challenge or epoch"));
+        }
+        pulling.epoch.clone_from(&challenge.epoch);
+        if fault == ProofFault::AckFirst {
+            pulling.ack(&challenge.epoch, 0).await;
+        } else {
+            let proof = self.proof(owner, fault, &challenge.challenge, rng);
+            let step = Some(pull_request::Step::Proof(proof));
+            let _sent = pulling.send.send(v1::PullRequest { step }).await;
+        }
+        match pulling.next().await? {
+            Some(pull_response::Step::Opened(_)) => Ok(pulling),
+            other => Err(Status::unknown(format!("{other:?} instead of PullOpened"))),
+        }
+    }
+
+    fn proof(
+        &self,
+        owner: &Owner,
+        fault: ProofFault,
+        challenge: &[u8],
+        rng: &mut Rng,
+    ) -> v1::PullProof {
+        let is = |this| fault == this;
+        let nonce: [u8; 32] = rng.array();
+        let mut mailbox = owner.mailbox();
+        if is(ProofFault::SmallOrder) {
+            mailbox = [0; 32];
+            mailbox[0] = 1;
+        }
+        let authority = if is(ProofFault::OtherAuthority) {
+            Authority::host("elsewhere.example", 443).bytes()
+        } else {
+            self.authority.clone()
+        };
+        let mut signature = PullProof {
+            relay: if is(ProofFault::OtherRelay) { &[7; 32] } else { &self.relay_key },
+            authority: &authority,
+            challenge: if is(ProofFault::OtherChallenge) { &[7; 32] } else { challenge },
+            client_nonce: &nonce,
+            mailbox: &mailbox,
+            consumer: &[0; 8],
+            deposit_key: Some(&owner.deposit_key),
+        }
+        .sign(&owner.seed);
+        match fault {
+            ProofFault::Signature => signature[7] ^= 1,
+            ProofFault::SmallOrder => {
+                signature = crate::peer::signature_of_neutral(&owner.seed);
+            }
+            ProofFault::OtherMailbox => mailbox = public(&rng.array()),
+            _ => {}
+        }
+        let mut proof = v1::PullProof {
+            mailbox: mailbox.to_vec(),
+            client_nonce: nonce.to_vec(),
+            authority,
+            consumer: vec![0; 8],
+            deposit_key: owner.deposit_key.to_vec(),
+            signature: signature.to_vec(),
+        };
+        match fault {
+            ProofFault::NoMailbox => proof.mailbox.clear(),
+            ProofFault::ShortMailbox => proof.mailbox.truncate(31),
+            ProofFault::ShortNonce => proof.client_nonce.truncate(31),
+            _ => {}
+        }
+        proof
+    }
+}
+
+/// The relay key of an info that verifies.
+#[must_use]
+pub fn verified(info: &v1::GetInfoResponse, nonce: &[u8], authority: &[u8]) -> Option<[u8; 32]> {
+    let key = info.relay_key.as_slice().try_into().ok()?;
+    let signature = info.signature.as_slice().try_into().ok()?;
+    let versions: Vec<u16> =
+        info.versions.iter().map(|v| u16::try_from(*v)).collect::<Result<_, _>>().ok()?;
+    let port = u16::try_from(info.onion_port).ok()?;
+    let onion = (!info.onion.is_empty()).then_some((info.onion.as_slice(), port));
+    let (now, epoch) = (info.now, info.epoch.as_slice());
+    Info { nonce, authority, now, epoch, versions: &versions, onion }
+        .verify(&key, signature)
+        .ok()?;
+    Some(key)
+}
