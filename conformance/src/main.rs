@@ -227,9 +227,7 @@ async fn test(cli: &Cli, options: Options) -> Acted {
     let (address, process) = match (&cli.target, &cli.spawn) {
         (Some(target), _) => (resolve(target)?, None),
         (None, Some(template)) => {
-            let folder = cli.work.clone().unwrap_or_else(|| {
-                std::env::temp_dir().join(format!("conformance-{}", std::process::id()))
-            });
+            let folder = cli.work.clone().unwrap_or_else(own_folder);
             let patience = Duration::from_secs(20);
             let spawned = Spawned::start(template, &folder, patience)
                 .await
@@ -243,6 +241,13 @@ async fn test(cli: &Cli, options: Options) -> Acted {
         println!("{}", report::lines(outcome, seed));
     })
     .await;
+    // The process is gone with the run; a folder that nobody asked for goes too.
+    if let (Some(_), None) = (&cli.spawn, &cli.work) {
+        let folder = own_folder();
+        if let Err(error) = std::fs::remove_dir_all(&folder) {
+            eprintln!("conformance: {} stays: {error}", folder.display());
+        }
+    }
     println!("{}", report::claim(&run));
     for (kind, path) in reports {
         let text = match kind.as_str() {
@@ -253,6 +258,11 @@ async fn test(cli: &Cli, options: Options) -> Acted {
         std::fs::write(&path, text).map_err(|error| usage(format!("{path}: {error}")))?;
     }
     Ok(run.exit)
+}
+
+/// Where a target's folders lie when no place was named.
+fn own_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("conformance-{}", std::process::id()))
 }
 
 fn reports(words: &[String]) -> Result<Vec<(String, String)>, (Exit, String)> {

@@ -39,8 +39,13 @@ pub enum Body {
         /// The card's bytes.
         card: Vec<u8>,
     },
-    /// Accepts; the card's bytes.
-    ContactAccept(Vec<u8>),
+    /// Accepts a request.
+    ContactAccept {
+        /// The message id of the request.
+        request: [u8; 32],
+        /// The card's bytes.
+        card: Vec<u8>,
+    },
     /// A newer card's bytes.
     Card(Vec<u8>),
     /// Asks for what is missing.
@@ -97,7 +102,10 @@ impl Body {
                 let text = text(reader.take(length)?)?;
                 Self::ContactRequest { text, card: card(reader.rest())? }
             }
-            kind::CONTACT_ACCEPT => Self::ContactAccept(card(bytes)?),
+            kind::CONTACT_ACCEPT => {
+                let request = reader.array()?;
+                Self::ContactAccept { request, card: card(reader.rest())? }
+            }
             kind::CARD => Self::Card(card(bytes)?),
             kind::RESEND_REQUEST => {
                 let chain_id = reader.array()?;

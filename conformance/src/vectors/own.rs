@@ -95,7 +95,10 @@ fn body(input: &Input<'_>) -> Taken<Value> {
             })
         }
         Body::ContactRequest { text, card } => json!({"text": text, "card": hex(&card)}),
-        Body::ContactAccept(card) | Body::Card(card) => json!({"card": hex(&card)}),
+        Body::ContactAccept { request, card } => {
+            json!({"request": hex(&request), "card": hex(&card)})
+        }
+        Body::Card(card) => json!({"card": hex(&card)}),
         Body::ResendRequest { chain_id, from, to } => {
             json!({"chain_id": hex(&chain_id), "from": from, "to": to})
         }
