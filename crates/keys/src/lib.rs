@@ -20,6 +20,8 @@
 #![deny(missing_docs)]
 
 pub mod card;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod invite;
 pub mod link_auth;
 pub mod mailbox_owner;

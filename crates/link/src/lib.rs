@@ -15,6 +15,8 @@
 
 mod auth;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handshake;
 mod inlet;
 mod link;

@@ -14,6 +14,8 @@
 
 mod body;
 pub mod card_drop;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hpke;
 mod key;
 mod opening;

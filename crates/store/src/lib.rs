@@ -27,6 +27,8 @@ mod apply;
 mod cell;
 mod db;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod history;
 mod messages;
 mod reads;
