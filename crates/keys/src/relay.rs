@@ -171,9 +171,10 @@ fn check_name(name: &[u8]) -> Result<&str, RelayError> {
     if name.is_empty() || name.len() > RELAY_HOST_BYTES_MAX || !name.iter().all(allowed) {
         return Err(RelayError::Host);
     }
+    let dots = name.iter().rev().take_while(|&&byte| byte == b'.').count();
     // A resolver asked for such a name would tell the network about it.
     // req: IDN-23
-    if name.ends_with(b".onion") || name.ends_with(b".onion.") {
+    if name[..name.len() - dots].ends_with(b".onion") {
         return Err(RelayError::OnionAsName);
     }
     core::str::from_utf8(name).map_err(|_| RelayError::Host)
@@ -215,5 +216,24 @@ impl OnionAddress {
 impl fmt::Debug for OnionAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OnionAddress").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // req: IDN-23
+    #[test]
+    fn dots_hide_no_onion_name() {
+        let new = |name: &str| {
+            RelayAddress::new(RelayHost::Name(name.to_owned()), 443, RelayKey::from_bytes([0; 32]))
+        };
+        for name in ["a.onion", "a.onion.", "a.onion...", ".onion", "A.Onion.."] {
+            assert_eq!(new(name), Err(RelayError::OnionAsName), "{name}");
+        }
+        for name in ["onion", "a.onion.example", "onion.", "..."] {
+            assert!(new(name).is_ok(), "{name}");
+        }
     }
 }
