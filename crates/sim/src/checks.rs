@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use tortalk_mesh::read::Carried;
 use tortalk_mesh::{DeliveryState, Event, LinkAction, LinkId, Outcome, Read as _, Ready};
+use tortalk_model::MailboxKey;
 use tortalk_model::envelope::Envelope;
 use tortalk_model::limits::{CARRY_BYTES_MAX, CARRY_ENVELOPES_MAX, CARRY_GIVERS};
 use tortalk_store::Store;
@@ -12,6 +13,24 @@ use tortalk_wire::{AckResult, Frame};
 
 use crate::device::{Owners, works};
 use crate::violation::{Broken, Holds, Invariant};
+
+/// Holds one step of a machine to its store, whoever drives it: what is said is
+/// borne out, what is spread may be, and what is carried is within its quotas.
+/// `owners` says whose each mailbox is, `peers` who is at the end of each link.
+///
+/// # Errors
+/// What did not hold, and how it showed.
+pub fn step_holds(
+    ready: &Ready,
+    store: &Store,
+    owners: &BTreeMap<MailboxKey, usize>,
+    peers: &BTreeMap<LinkId, usize>,
+) -> Result<(), (Invariant, String)> {
+    borne_out(ready, store)
+        .and_then(|()| spread_holds(ready, store, owners, peers))
+        .and_then(|()| carried_is_bounded(store))
+        .map_err(|broken| (broken.invariant, broken.seen))
+}
 
 /// Whether everything that is to be sent, answered and shown is borne out.
 pub(crate) fn borne_out(ready: &Ready, store: &Store) -> Holds {

@@ -24,7 +24,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod checks;
+pub mod checks;
 mod device;
 pub mod dice;
 mod ledger;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod drop_checks;
+mod fuzz;
 mod numbers;
 mod repo;
 mod report;
@@ -40,6 +41,8 @@ enum Command {
     Sim(sim::Options),
     /// Writes docs/protocol-tour.md: one message through every layer
     Tour(tour::Options),
+    /// Runs the fuzz targets and adds to the figures in docs/fuzzing.md
+    Fuzz(fuzz::Options),
     /// What torTalk claims, shown by running it
     #[command(subcommand)]
     Show(show::Show),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::DropChecks(options) => drop_checks::run(&options),
         Command::Sim(options) => sim::run(&options),
         Command::Tour(options) => tour::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Show(show) => show::run(&show),
     };
     match outcome {

@@ -7,6 +7,7 @@
 mod arrows;
 mod blind;
 mod frames;
+mod fuzzing;
 mod lock;
 mod roots;
 mod sans_io;
@@ -34,6 +35,7 @@ fn check(tree: &Tree, report: &mut Report) {
     blind::check(tree, report);
     sans_io::check(tree, report);
     frames::check(tree, report);
+    fuzzing::check(tree, report);
     sizes::check(tree, report);
     words::check(tree, report);
     roots::check(tree, report);

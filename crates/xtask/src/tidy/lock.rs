@@ -25,7 +25,7 @@ const AGREED: &[&str] = &[
 ];
 
 pub(super) fn check(tree: &Tree, report: &mut Report) {
-    check_reasons(tree.text("Cargo.toml").unwrap_or(""), report);
+    check_reasons("Cargo.toml", "[workspace.dependencies]", tree, report);
     for (path, text) in tree.matching("", "Cargo.lock") {
         for (index, line) in text.lines().enumerate() {
             if line.starts_with("source = ") && line != LOCK_SOURCE {
@@ -39,12 +39,13 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
     }
 }
 
-/// One entry of `[workspace.dependencies]` is one line, its reason behind it.
-fn check_reasons(manifest: &str, report: &mut Report) {
+/// One entry of the section is one line, its reason behind it.
+pub(super) fn check_reasons(path: &str, section: &str, tree: &Tree, report: &mut Report) {
+    let manifest = tree.text(path).unwrap_or("");
     let mut inside = false;
     for (index, line) in manifest.lines().enumerate() {
         if line.starts_with('[') {
-            inside = line.trim() == "[workspace.dependencies]";
+            inside = line.trim() == section;
             continue;
         }
         let Some((name, rest)) = line.split_once('=') else { continue };
@@ -56,7 +57,7 @@ fn check_reasons(manifest: &str, report: &mut Report) {
         let reason = rest.split_once('#').map_or("", |(_, reason)| reason.trim());
         if !AGREED.contains(&name) && reason.len() < 8 {
             let text = format!("{name} has no reason; say behind it in a comment what it is for");
-            report.fault("Cargo.toml", index + 1, text);
+            report.fault(path, index + 1, text);
         }
     }
 }

@@ -295,3 +295,27 @@ fn a_relay_has_nothing_below_it_that_opens() {
     one(blind::check, &[("Cargo.lock", &a("orion"))], "Cargo.lock:1: ", "orion");
     one(blind::check, &[("Cargo.lock", &a("tortalk-seal"))], "Cargo.lock:1: ", "tortalk-seal");
 }
+
+#[test]
+fn nothing_is_switched_off_outside_the_fuzzer() {
+    let library = "crates/keys/src/lib.rs";
+    let module = ("crates/keys/src/fuzzing.rs", "//! Hashes.\n");
+    let behind = "#[cfg(fuzzing)]\npub mod fuzzing;\n";
+    clean(fuzzing::check, &[(library, behind), module]);
+    clean(fuzzing::check, &[("crates/mesh/src/a.rs", "// cfg(fuzzing)\nfn fuzzing() {}\n")]);
+    one(fuzzing::check, &[(library, "pub mod fuzzing;\n"), module], module.0, "every build");
+    for asks in ["#[cfg(fuzzing)]", "#[cfg(not(fuzzing))]", "if cfg!(fuzzing) {}"] {
+        let at = "crates/mesh/src/a.rs";
+        one(fuzzing::check, &[(at, asks)], "crates/mesh/src/a.rs:1: ", "cfg(fuzzing)");
+    }
+    let long = "\n".repeat(21);
+    one(fuzzing::check, &[("fuzz/fuzz_targets/a.rs", &long)], "fuzz/fuzz_targets/a.rs", "20");
+    let package = |version: &str| format!("name = \"a\"\nversion = \"{version}\"\n");
+    let (used, other) = (package("1.0.0"), package("1.0.1"));
+    clean(fuzzing::check, &[("Cargo.lock", &used), ("fuzz/Cargo.lock", &used)]);
+    let both = [("Cargo.lock", used.as_str()), ("fuzz/Cargo.lock", other.as_str())];
+    one(fuzzing::check, &both, "fuzz/Cargo.lock:1: ", "a 1.0.1");
+    let manifest = "[dependencies]\nodd = \"1\"\n";
+    one(fuzzing::check, &[("fuzz/Cargo.toml", manifest)], "fuzz/Cargo.toml:2: ", "odd");
+    clean(words::check, &[("fuzz/corpus/a/b", concat!("/ro", "ot/x"))]);
+}

@@ -1,0 +1,4 @@
+//! Addresses of relays.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tortalk_fuzz::authority(bytes));

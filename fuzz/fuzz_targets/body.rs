@@ -1,0 +1,4 @@
+//! Bodies of messages.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tortalk_fuzz::body(bytes));

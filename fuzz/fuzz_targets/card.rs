@@ -1,0 +1,4 @@
+//! Cards.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tortalk_fuzz::card(bytes));

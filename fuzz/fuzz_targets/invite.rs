@@ -1,0 +1,4 @@
+//! Invites as bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tortalk_fuzz::invite(bytes));

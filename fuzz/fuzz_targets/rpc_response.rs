@@ -1,0 +1,4 @@
+//! What relays answer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tortalk_fuzz::rpc_response(bytes));

@@ -1,0 +1,4 @@
+//! Envelopes as their recipient sees them.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tortalk_fuzz::sealed(bytes));

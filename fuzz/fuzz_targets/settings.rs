@@ -1,0 +1,4 @@
+//! settings.toml.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tortalk_fuzz::settings(bytes));
