@@ -266,6 +266,7 @@ impl RequestLine {
     /// What is wrong with it, and its id where one could be read.
     pub fn parse(line: &[u8]) -> Result<Self, (Option<u64>, RequestError)> {
         let bad = |id, why: String| {
+            let why = one_line(&why);
             let message = format!("{why}: write a line like {{\"id\":1,\"do\":\"status\"}}");
             (id, RequestError::new(ErrorKind::BadRequest, message))
         };
@@ -291,6 +292,14 @@ impl RequestLine {
         }
         to_line(&value)
     }
+}
+
+/// What is wrong with a line may quote it: that neither breaks a line nor moves a
+/// terminal's cursor, and has an end.
+fn one_line(why: &str) -> String {
+    const CHARS_MAX: usize = 1_000;
+    let shown = why.chars().take(CHARS_MAX);
+    shown.map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// An answer with the number of its request; without one where the line that is

@@ -81,3 +81,14 @@ fn a_kind_of_a_newer_node_is_other() {
         serde_json::from_str(r#"{"kind":"from_the_future","message":"m"}"#).unwrap();
     assert_eq!(error.kind, ErrorKind::Other);
 }
+
+#[test]
+fn what_is_quoted_of_a_bad_line_breaks_no_line_and_has_an_end() {
+    let long = "x".repeat(100_000);
+    for word in ["s\\nnd", "\\u001b[2J", "\\u0085", &long] {
+        let line = format!("{{\"id\":4,\"do\":\"{word}\"}}");
+        let (_, error) = parse(&line).expect_err(word);
+        assert!(!error.message.contains(char::is_control), "{:?}", error.message);
+        assert!(error.message.starts_with("unknown variant") && error.message.len() < 2_000);
+    }
+}
