@@ -100,7 +100,9 @@ fn settled(profile: &Profile<'_>) -> Vec<Value> {
 fn relay_lines(profile: &Profile<'_>, code: i32) -> Vec<String> {
     let looks = profile.run(&["doctor"]);
     assert_eq!((looks.code, &*looks.stderr), (Some(code), ""), "{}", looks.stdout);
-    let lines = looks.stdout.lines().filter(|line| line[..line.len().min(14)].contains("relay"));
+    // What was found stands indented below the first line.
+    let found = looks.stdout.lines().filter(|line| line.starts_with("  "));
+    let lines = found.filter(|line| line[..line.len().min(14)].contains("relay"));
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
@@ -132,8 +134,8 @@ fn doctor_and_status_say_how_it_stands_with_each_relay() {
              key is new, put the new one there"
         ),
         format!(
-            "{nobody} is not reached (nothing listens there): see whether it runs and its address is \
-             right"
+            "{nobody} is not reached (nothing listens there): see whether it runs and its address \
+             is right"
         ),
         format!(
             "{something_else} is no relay of this version, or not by this name: check its address, \
@@ -178,12 +180,12 @@ fn a_relay_that_is_not_private_or_goes_by_another_name_is_said_to_be_so() {
         relay_lines(&profile, 1),
         [
             format!(
-                "WRONG relay relay {secured} has no TLS certificate that is good for it: nothing was \
-                 sent; see `insecure` in settings.toml"
+                "WRONG relay relay {secured} has no TLS certificate that is good for it: nothing \
+                 was sent; see `insecure` in settings.toml"
             ),
             format!(
-                "WRONG relay relay {named} is no relay of this version, or not by this name: check its \
-                 address, and for updates"
+                "WRONG relay relay {named} is no relay of this version, or not by this name: check \
+                 its address, and for updates"
             ),
         ]
     );

@@ -65,7 +65,7 @@ fn doctor_finds_a_clock_that_is_behind() {
     let looks = run(&profile, &liar, -YEAR_S, &["doctor"]);
     let first = "the clock is 365 days behind what was stored here: see whether it is right";
     // A clock before this program's first day is wrong beyond doubt.
-    let doubtless = looks.stdout.contains("which is long ago: set the clock right");
+    let doubtless = looks.stdout.contains("which is long ago: set it right");
     assert_eq!(looks.code, Some(1));
     assert!(doubtless || looks.stdout.lines().next() == Some(first), "{}", looks.stdout);
 }
