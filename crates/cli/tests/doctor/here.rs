@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 
 use super::lan::Lan;
-use super::people::{HEALTHY, Person, alice_and_bob, says};
+use super::people::{HEALTHY, Person, alice_and_bob, has_clocks, says};
 use super::table::first_line;
 use crate::common::disk::Disk;
 use crate::common::liar::{liar, lied_to};
@@ -54,13 +54,7 @@ fn a_year_off() {
             of_carol = Some(carol.start());
         }
         let mut node = Running::start(command(&["run", "--json"], offset_s));
-        for _ in 0..if of_carol.is_some() { 2 } else { 1 } {
-            node.event("peer_up");
-            if offset_s != 0 {
-                // Their hello has come.
-                node.event("clock_differs");
-            }
-        }
+        has_clocks(&mut node, if of_carol.is_some() { 2 } else { 1 });
         says(&Outcome::of(command(&["doctor"], offset_s)), &line);
         assert_eq!(node.stop(), Some(0));
     }

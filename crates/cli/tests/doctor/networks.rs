@@ -1,7 +1,7 @@
 //! Faults of the network.
 
 use super::lan::Lan;
-use super::people::{Person, alice_and_bob, meet, met_in_health};
+use super::people::{Person, alice_and_bob, has_clocks, meet, met_in_health};
 use super::table::first_line;
 use crate::common::Home;
 
@@ -30,8 +30,8 @@ fn multicast_dropped_on_the_network() {
     alice.settings(&format!("[network]\npeers = [\"{}:45454\"]\n", bob.host.ip()));
     // Alice dials once at the start, and then only after half a minute.
     let of_bob = bob.start();
-    let of_alice = alice.start();
-    of_alice.event("peer_up");
+    let mut of_alice = alice.start();
+    has_clocks(&mut of_alice, 1);
     let line = |ip: String| {
         let values = [("address", &*ip), ("interface", "lan0")];
         first_line("multicast dropped, on the network", &values)
@@ -82,18 +82,13 @@ fn nobody_is_there() {
     alice.is_healthy();
     // Nor who has one neighbour that went without a word.
     let mut of_bob = bob.start();
-    of_bob.event("peer_up");
+    has_clocks(&mut of_bob, 1);
     of_bob.signal(rustix::process::Signal::KILL);
     of_bob.wait();
     alice.is_healthy();
-    let (_of_alice, _of_bob) = (&alice, meet_again(&alice, &bob));
-}
-
-fn meet_again(alice: &Person<'_>, bob: &Person<'_>) -> crate::common::Running {
-    let of_bob = bob.start();
-    of_bob.event("peer_up");
+    let mut of_bob = bob.start();
+    has_clocks(&mut of_bob, 1);
     alice.is_healthy();
-    of_bob
 }
 
 /// Both beside each other, with nothing between them, is what the others begin with.

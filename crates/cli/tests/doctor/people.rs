@@ -3,8 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::lan::{Host, Lan};
-use crate::common::{Home, Outcome, Profile, Running};
+use crate::common::{Home, Outcome, PATIENCE, Profile, Running};
 
 /// Failed dials, silent neighbours and their retries come together within this.
 const CONVINCED: Duration = Duration::from_secs(90);
@@ -86,10 +88,25 @@ pub(crate) fn alice_and_bob<'h>(home: &'h Home, lan: &Lan) -> (Person<'h>, Perso
 /// Starts both and waits until they are linked.
 #[track_caller]
 pub(crate) fn meet(alice: &Person<'_>, bob: &Person<'_>) -> (Running, Running) {
-    let (of_alice, of_bob) = (alice.start(), bob.start());
-    of_alice.event("peer_up");
-    of_bob.event("peer_up");
+    let (mut of_alice, mut of_bob) = (alice.start(), bob.start());
+    has_clocks(&mut of_alice, 1);
+    has_clocks(&mut of_bob, 1);
     (of_alice, of_bob)
+}
+
+/// Waits until so many contacts are linked and have said their time. What is asked
+/// for is known also when it came before anybody listened for events.
+#[track_caller]
+pub(crate) fn has_clocks(node: &mut Running, count: usize) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let seen = node.ask(json!({"do": "diagnose"}));
+        if seen["ok"]["clocks"].as_array().unwrap().len() == count {
+            return;
+        }
+        assert!(Instant::now() < until, "{seen}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// They meet and all is well; then both have ended.
