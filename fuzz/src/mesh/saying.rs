@@ -276,7 +276,8 @@ impl Stage {
                 (Body::ContactRequest { card: card(from, seq), text }, (0, 0, seq))
             }
             Telling::Accept { seq, of } => {
-                (Body::ContactAccept { card: card(of, seq) }, (0, 0, seq ^ 0x40))
+                let request = self.requested(from).unwrap_or(MessageId::from_bytes([seq; 32]));
+                (Body::ContactAccept { request, card: card(of, seq) }, (0, 0, seq ^ 0x40))
             }
             Telling::Card { seq, of } => (Body::Card { card: card(of, seq) }, (0, 0, seq ^ 0x20)),
             Telling::Resend { from, to, own } => {
@@ -292,6 +293,13 @@ impl Stage {
             }
         };
         self.puppet(from).message(me, body, name)
+    }
+
+    /// The request that the machine's user has sent to somebody.
+    fn requested(&self, of: u8) -> Option<MessageId> {
+        let contacts = self.store.contacts().expect("a store that works");
+        let key = self.puppet(of).key();
+        contacts.iter().find(|contact| contact.identity == key)?.requested
     }
 
     /// A receipt for something that was written; one that is right counts as
