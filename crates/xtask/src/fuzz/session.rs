@@ -90,6 +90,10 @@ impl Session {
         let seen = self.fuzz(duration)?;
         let minutes = began.elapsed().as_secs_f64() / 60.0;
         let said = Said::read(&seen.text);
+        if said.edges == 0 {
+            let last = seen.text.lines().last().unwrap_or("it says nothing");
+            return Err(format!("{}: it did not run: {last}", self.name));
+        }
         self.keep()?;
         let (inputs, bytes) = count(&self.corpus);
         let run = Run {
