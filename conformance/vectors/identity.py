@@ -102,7 +102,7 @@ def read_relay_address(reader: Reader, unknown_kind: str) -> tuple[int, bytes, i
     if kind == RELAY_HOST:
         if not HOST.fullmatch(address):  # IDN-22
             raise Refused("rule", f"host {address!r}")
-        if address.endswith((b".onion", b".onion.")):  # IDN-23
+        if address.rstrip(b".").endswith(b".onion"):  # IDN-23
             raise Refused("rule", "an onion service as a name")
     elif len(address) != 32:  # IDN-24
         raise Refused("rule", f"an onion service of {len(address)} bytes")
