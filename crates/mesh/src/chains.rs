@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use tortalk_keys::Signature;
 use tortalk_model::limits::{
-    CHAIN_GAP_SHOWN_AFTER, CHAIN_GAPS_MAX, RESEND_ANSWERED_AGAIN_AFTER, RESEND_ASKED_AFTER,
-    RESEND_ASKED_AGAIN_AFTER, RESEND_MESSAGES_MAX,
+    CHAIN_GAP_SHOWN_AFTER, CHAIN_GAPS_MAX, CHAINS_EARLIER_MAX, RESEND_ANSWERED_AGAIN_AFTER,
+    RESEND_ASKED_AFTER, RESEND_ASKED_AGAIN_AFTER, RESEND_MESSAGES_MAX,
 };
 use tortalk_model::{ChainId, IdentityKey, MessageId, UnixMillis};
 use tortalk_seal::{Body, OpenedMessage, ResendRequest, SignedMessage};
@@ -30,6 +30,8 @@ pub struct PeerChain {
     pub asked: Option<MessageId>,
     /// When that was made, by our clock.
     pub asked_at: Option<UnixMillis>,
+    /// Chains that came before this one, the latest last; at most eight.
+    pub earlier: Vec<ChainId>,
 }
 
 /// Numbers of messages that did not come, both ends included.
@@ -44,10 +46,10 @@ pub struct MissingRange {
 }
 
 impl PeerChain {
-    /// A chain of which `counter` is the first message that came.
-    fn begin(chain_id: ChainId, counter: u64, now: UnixMillis) -> Self {
+    /// A chain of which `counter` is the first message that came, after those.
+    fn begin(chain_id: ChainId, earlier: Vec<ChainId>, counter: u64, now: UnixMillis) -> Self {
         let mut chain =
-            Self { chain_id, next: 1, missing: Vec::new(), asked: None, asked_at: None };
+            Self { chain_id, next: 1, missing: Vec::new(), asked: None, asked_at: None, earlier };
         // Further back it is not a gap but a past that we do not know: the contact
         // was one before, and was removed.
         if counter > RESEND_MESSAGES_MAX as u64 {
@@ -79,6 +81,15 @@ impl PeerChain {
         }
     }
 
+    /// This chain and those before it, for one that takes its place.
+    fn replaced(mut self) -> Vec<ChainId> {
+        self.earlier.push(self.chain_id);
+        if self.earlier.len() > CHAINS_EARLIER_MAX {
+            self.earlier.remove(0);
+        }
+        self.earlier
+    }
+
     /// How many messages have been missing for this time.
     pub fn missing_for(&self, age: Duration, now: UnixMillis) -> u64 {
         self.old(age, now).map(|range| (range.to - range.from).saturating_add(1)).sum()
@@ -108,18 +119,24 @@ impl Mesh {
     /// A message of a contact's chain has come, now or before.
     pub(crate) fn note_chain<R: Read>(&mut self, step: &mut Step<'_, R>, opened: &OpenedMessage) {
         let (chain_id, counter) = (opened.chain_id(), opened.counter());
-        if !opened.body().is_user_visible() {
+        // A visible message with the number 0 is in no chain.
+        if !opened.body().is_user_visible() || counter == 0 {
             return;
         }
         let Some(known) = self.contacts.get_mut(&opened.sender()) else { return };
         let now = step.now.wall;
         let before = known.contact.their_chain.clone();
-        let chain = match before.clone().filter(|chain| chain.chain_id == chain_id) {
-            Some(mut chain) => {
+        // req: DLV-23
+        if before.as_ref().is_some_and(|chain| chain.earlier.contains(&chain_id)) {
+            return;
+        }
+        let chain = match before.clone() {
+            Some(mut chain) if chain.chain_id == chain_id => {
                 chain.note(counter, now);
                 chain
             }
-            None => PeerChain::begin(chain_id, counter, now),
+            Some(other) => PeerChain::begin(chain_id, other.replaced(), counter, now),
+            None => PeerChain::begin(chain_id, Vec::new(), counter, now),
         };
         if before.as_ref() == Some(&chain) {
             return;
@@ -293,7 +310,8 @@ mod tests {
     const MINUTE: u64 = 60_000;
 
     fn chain(counters: &[u64]) -> PeerChain {
-        let mut chain = PeerChain::begin(ChainId::from_bytes([1; 8]), counters[0], UnixMillis(0));
+        let id = ChainId::from_bytes([1; 8]);
+        let mut chain = PeerChain::begin(id, Vec::new(), counters[0], UnixMillis(0));
         for &counter in &counters[1..] {
             chain.note(counter, UnixMillis(0));
         }

@@ -196,6 +196,8 @@ pub const RECEIPT_AGAIN_AFTER: Duration = Duration::from_secs(600);
 pub const CHAIN_GAP_SHOWN_AFTER: Duration = Duration::from_secs(60);
 /// Gaps of a contact's chain that are known; of more the oldest are forgotten.
 pub const CHAIN_GAPS_MAX: usize = 64;
+/// Chains of a contact that are known besides the one that counts.
+pub const CHAINS_EARLIER_MAX: usize = 8;
 /// What is missing is asked for after this time.
 pub const RESEND_ASKED_AFTER: Duration = Duration::from_secs(600);
 /// A contact is asked again after this time at the earliest.

@@ -127,9 +127,12 @@ fn chain(writer: Writer, chain: &PeerChain) -> Writer {
     let writer = maybe(writer, chain.asked_at, |writer, at| writer.u64(at.0));
     let count = u16::try_from(chain.missing.len()).unwrap_or(u16::MAX);
     let ranges = chain.missing.iter().take(usize::from(count));
-    ranges.fold(writer.u16(count), |writer, range| {
+    let writer = ranges.fold(writer.u16(count), |writer, range| {
         writer.u64(range.from).u64(range.to).u64(range.since.0)
-    })
+    });
+    let count = u16::try_from(chain.earlier.len()).unwrap_or(u16::MAX);
+    let earlier = chain.earlier.iter().take(usize::from(count));
+    earlier.fold(writer.u16(count), |writer, id| writer.raw(id.as_bytes()))
 }
 
 fn read_chain(reader: &mut Reader<'_>) -> Result<PeerChain, NotARow> {
@@ -144,7 +147,12 @@ fn read_chain(reader: &mut Reader<'_>) -> Result<PeerChain, NotARow> {
         let since = UnixMillis(reader.u64("since")?);
         missing.push(MissingRange { from, to, since });
     }
-    Ok(PeerChain { chain_id, next, missing, asked, asked_at })
+    let count = reader.u16("earlier")?;
+    let mut earlier = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        earlier.push(ChainId::from_bytes(reader.array("earlier")?));
+    }
+    Ok(PeerChain { chain_id, next, missing, asked, asked_at, earlier })
 }
 
 /// `name bytes ‖ card bytes ‖ text bytes ‖ message_id 32 ‖ signed_hash 32 ‖

@@ -12,13 +12,14 @@ use crate::puppet::{Puppet, Stage, ack, handed, msg};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn numbered(puppet: &Puppet, stage: &Stage, counter: u64) -> SignedMessage {
+fn numbered(puppet: &Puppet, stage: &Stage, chain: u8, counter: u64) -> SignedMessage {
+    let nonce = 16 * chain + u8::try_from(counter).expect("small");
     let draft = Draft {
         audience: stage.person.identity(),
         device_id: puppet.device_id,
-        nonce: tortalk_model::Nonce::from_bytes([u8::try_from(counter).expect("small"); 16]),
+        nonce: tortalk_model::Nonce::from_bytes([nonce; 16]),
         sent_at: UnixMillis(START_MS),
-        chain_id: ChainId::from_bytes([3; 8]),
+        chain_id: ChainId::from_bytes([chain; 8]),
         counter,
         body: Body::Text(format!("number {counter}")),
     };
@@ -26,7 +27,17 @@ fn numbered(puppet: &Puppet, stage: &Stage, counter: u64) -> SignedMessage {
 }
 
 fn bring(stage: &mut Stage, link: LinkId, puppet: &mut Puppet, counter: u64) -> Vec<Body> {
-    let message = numbered(puppet, stage, counter);
+    bring_in(stage, link, puppet, 3, counter)
+}
+
+fn bring_in(
+    stage: &mut Stage,
+    link: LinkId,
+    puppet: &mut Puppet,
+    chain: u8,
+    counter: u64,
+) -> Vec<Body> {
+    let message = numbered(puppet, stage, chain, counter);
     let envelope = puppet.seal(&stage.person, &message);
     let actions = stage.frame(link, msg(&envelope));
     take(stage, link, puppet, &handed(&actions))
@@ -113,6 +124,28 @@ fn a_gap_is_shown_after_a_minute_with_its_exact_size_until_it_closes() {
     bring(&mut stage, link, &mut puppet, 10);
     stage.wait(10 * MINUTE);
     assert_eq!(told(&stage).len(), 7);
+}
+
+// req: DLV-23
+#[test]
+fn what_comes_late_of_an_earlier_chain_opens_no_gap() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    // Somebody starts anew between their messages, and those overtake each other;
+    // the number 0 is in no chain.
+    for (chain, counter) in [(3, 1), (3, 2), (4, 1), (3, 4), (9, 0), (4, 2), (3, 3), (4, 3)] {
+        bring_in(&mut stage, link, &mut puppet, chain, counter);
+    }
+    stage.person.restart();
+    stage.feed(tortalk_mesh::Input::Started);
+    let link = stage.introduce(&puppet);
+    bring_in(&mut stage, link, &mut puppet, 3, 5);
+    stage.wait(MINUTE);
+    assert_eq!(told(&stage), [] as [u64; 0]);
+    // A gap of the newest one counts.
+    bring_in(&mut stage, link, &mut puppet, 4, 6);
+    stage.wait(MINUTE);
+    assert_eq!(told(&stage), [2]);
 }
 
 fn asks(bodies: &[Body]) -> Vec<(u64, u64)> {

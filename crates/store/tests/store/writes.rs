@@ -162,10 +162,11 @@ fn chain() -> impl Strategy<Value = PeerChain> {
         prop::collection::vec(range, 0..4),
         prop::option::of(id()),
         prop::option::of(time()),
+        prop::collection::vec(any::<[u8; 8]>().prop_map(ChainId::from_bytes), 0..3),
     )
-        .prop_map(|((chain_id, next), missing, asked, asked_at)| {
+        .prop_map(|((chain_id, next), missing, asked, asked_at, earlier)| {
             let chain_id = ChainId::from_bytes(chain_id);
-            PeerChain { chain_id, next, missing, asked, asked_at }
+            PeerChain { chain_id, next, missing, asked, asked_at, earlier }
         })
 }
 
