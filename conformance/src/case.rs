@@ -6,13 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::peer::{Ended, Link, Log, Plan, Reached, dial};
 use crate::people::Person;
 use crate::spec::Level;
 use crate::stack::crypto::Rng;
-use crate::target::Spawned;
+use crate::target::{Program, Spawned};
 use crate::verdict::Verdict;
 
 /// What the target is.
@@ -74,6 +75,8 @@ pub struct Case {
     pub role: Role,
     /// What it needs.
     pub profile: Profile,
+    /// Whether it waits more than 5 s for something that takes its time.
+    pub slow: bool,
     /// Raised when a change of the case can change its verdict.
     pub version: u16,
     /// What it does, and what passes.
@@ -105,6 +108,8 @@ pub struct Ctx {
     pub log: Log,
     /// The target's process, where the suite started it.
     pub process: Option<Arc<Mutex<Spawned>>>,
+    /// Starts more targets, where the suite was told how.
+    pub program: Option<Arc<Program>>,
 }
 
 impl Ctx {
@@ -119,6 +124,7 @@ impl Ctx {
             deadline,
             log: Log::default(),
             process: None,
+            program: None,
         }
     }
 
@@ -127,6 +133,26 @@ impl Ctx {
     pub fn now(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A target of the case's own, new, with what is said of
+    /// `settings` in annex-targets.md, section 4; it ends with the value.
+    ///
+    /// # Errors
+    /// `not-tested` when the suite was not told how to start one or to set it up; a failure
+    /// when it does not start.
+    pub async fn own_target(&mut self, settings: &Value) -> Result<Spawned, Verdict> {
+        let lacking = |text: &str| Verdict::NotTested(text.to_owned());
+        let program = self.program.clone().ok_or_else(|| lacking("it needs --spawn"))?;
+        let wanted = settings.as_object().is_some_and(|map| !map.is_empty());
+        if wanted && !program.takes("settings") {
+            return Err(lacking("the command line of --spawn has no {settings}"));
+        }
+        let started = program.start(settings).await;
+        let spawned = started.map_err(|e| Verdict::Fail(format!("it does not start: {e}")))?;
+        self.log.add(crate::peer::Direction::Note, "a target of its own was started", &[]);
+        self.target = spawned.address;
+        Ok(spawned)
     }
 
     /// A plan for a person's usual device, in a new start.

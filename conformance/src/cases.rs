@@ -16,6 +16,7 @@ pub fn all() -> Vec<Case> {
         req,
         role: Role::Node,
         profile: Profile::Wire,
+        slow: false,
         version: 1,
         about,
         run,
@@ -24,15 +25,14 @@ pub fn all() -> Vec<Case> {
     all.extend(link::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Handshake(f))));
     all.extend(link_frames::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Frame(f))));
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
-    all.extend(gossip::SCRIPTS.iter().map(|s| wire(s.id, s.req, s.about, Run::Script(s.script))));
-    let script = |s: &Script, role, profile| Case {
-        role,
-        profile,
-        ..wire(s.id, s.req, s.about, Run::Script(s.script))
-    };
-    all.extend(gossip::MANAGED.iter().map(|s| script(s, Role::Node, Profile::Managed)));
-    all.extend(relay::SCRIPTS.iter().map(|s| script(s, Role::Relay, Profile::Wire)));
-    all.extend(relay::MANAGED.iter().map(|s| script(s, Role::Relay, Profile::Managed)));
+    for (role, scripts) in [(Role::Node, gossip::SCRIPTS), (Role::Relay, relay::SCRIPTS)] {
+        all.extend(scripts.iter().map(|s| Case {
+            role,
+            profile: s.profile,
+            slow: s.slow,
+            ..wire(s.id, s.req, s.about, Run::Script(s.script))
+        }));
+    }
     all
 }
 
@@ -45,9 +45,52 @@ pub struct Script {
     pub req: &'static str,
     /// What it does, and what passes.
     pub about: &'static str,
+    /// What it needs.
+    pub profile: Profile,
+    /// Whether it waits more than 5 s.
+    pub slow: bool,
     /// What runs.
     pub script: for<'a> fn(&'a mut crate::case::Ctx) -> crate::case::Running<'a>,
 }
+
+impl Script {
+    /// The same, for a target that the suite starts, kills and stops.
+    #[must_use]
+    pub const fn managed(self) -> Self {
+        Self { profile: Profile::Managed, ..self }
+    }
+
+    /// The same, for a target with a control channel.
+    #[must_use]
+    pub const fn shim(self) -> Self {
+        Self { profile: Profile::Shim, ..self }
+    }
+
+    /// The same, run only when asked for with `--slow`.
+    #[must_use]
+    pub const fn slow(self) -> Self {
+        Self { slow: true, ..self }
+    }
+}
+
+/// A [`Script`] out of an `async fn(&mut Ctx, …) -> Result<(), Verdict>`.
+macro_rules! script {
+    ($id:literal, $req:literal, $about:literal, $function:expr $(, $argument:expr)* $(,)?) => {
+        $crate::cases::Script {
+            id: $id,
+            req: $req,
+            about: $about,
+            profile: $crate::case::Profile::Wire,
+            slow: false,
+            script: |ctx| {
+                Box::pin(async move {
+                    $function(ctx $(, $argument)*).await.err().unwrap_or($crate::verdict::Verdict::Pass)
+                })
+            },
+        }
+    };
+}
+pub(crate) use script;
 
 #[cfg(test)]
 mod tests {

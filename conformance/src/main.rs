@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use conformance::case::{Profile, Role};
-use conformance::runner::{self, Options};
-use conformance::target::{Spawned, write_cards};
+use conformance::runner::{self, Options, Started};
+use conformance::target::{Program, write_cards};
 use conformance::verdict::Exit;
 use conformance::{cases, report, spec};
 use tokio::sync::Mutex;
@@ -26,7 +26,7 @@ struct Cli {
     /// Where the target listens
     #[arg(long, value_name = "HOST:PORT")]
     target: Option<String>,
-    /// Starts the target: {port}, {dir} and {cards} are replaced
+    /// Starts the target: {port}, {dir}, {cards}, {settings} and {control} are replaced
     #[arg(long, value_name = "COMMAND", conflicts_with = "target")]
     spawn: Option<String>,
     /// Where the folders of --spawn lie; a new folder each time by default
@@ -53,6 +53,9 @@ struct Cli {
     /// A SHOULD counts like a MUST
     #[arg(long)]
     strict: bool,
+    /// Runs cases that wait more than 5 s, too
+    #[arg(long)]
+    slow: bool,
     /// Of the choices that cases make
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -181,8 +184,9 @@ fn options(cli: &Cli) -> Result<Options, (Exit, String)> {
         (Some(ProfileWord::Managed), None) => {
             return Err(usage("the profile managed needs --spawn"));
         }
+        (Some(ProfileWord::Shim), Some(command)) if command.contains("{control}") => Profile::Shim,
         (Some(ProfileWord::Shim), _) => {
-            return Err(usage("the profile shim has no cases yet; use wire or managed"));
+            return Err(usage("the profile shim needs --spawn with {control}"));
         }
     };
     let role = match cli.role {
@@ -194,7 +198,15 @@ fn options(cli: &Cli) -> Result<Options, (Exit, String)> {
         None => BTreeMap::new(),
     };
     let globs = cli.run.clone();
-    Ok(Options { role, profile, globs, known_failing, strict: cli.strict, seed: cli.seed })
+    Ok(Options {
+        role,
+        profile,
+        globs,
+        known_failing,
+        strict: cli.strict,
+        slow: cli.slow,
+        seed: cli.seed,
+    })
 }
 
 fn known_failing(path: &Path) -> Result<BTreeMap<String, String>, (Exit, String)> {
@@ -229,10 +241,13 @@ async fn test(cli: &Cli, options: Options) -> Acted {
         (None, Some(template)) => {
             let folder = cli.work.clone().unwrap_or_else(own_folder);
             let patience = Duration::from_secs(20);
-            let spawned = Spawned::start(template, &folder, patience)
+            let program = Arc::new(Program::new(template, &folder, patience));
+            let spawned = program
+                .start(&serde_json::json!({}))
                 .await
                 .map_err(|error| (Exit::Unreachable, format!("--spawn: {error}")))?;
-            (spawned.address, Some(Arc::new(Mutex::new(spawned))))
+            let address = spawned.address;
+            (address, Some(Started { program, process: Arc::new(Mutex::new(spawned)) }))
         }
         (None, None) => return Err(usage("which target? --target HOST:PORT or --spawn COMMAND")),
     };

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::case::{Case, Ctx, Profile, Role, Run};
 use crate::peer::Entry;
 use crate::spec::Level;
-use crate::target::Spawned;
+use crate::target::{Program, Spawned};
 use crate::verdict::{Exit, Verdict};
 use crate::{cases, vectors};
 
@@ -27,8 +27,19 @@ pub struct Options {
     pub known_failing: BTreeMap<String, String>,
     /// Whether a SHOULD counts like a MUST.
     pub strict: bool,
+    /// Whether cases run that wait more than 5 s.
+    pub slow: bool,
     /// Of the choices that cases make.
     pub seed: u64,
+}
+
+/// The target where the suite started it, and what starts more.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// Starts more.
+    pub program: Arc<Program>,
+    /// The one that is tested.
+    pub process: Arc<Mutex<Spawned>>,
 }
 
 /// What one case came to.
@@ -100,7 +111,7 @@ pub fn self_check() -> Result<usize, Vec<String>> {
 /// Runs.
 pub async fn run(
     target: SocketAddr,
-    process: Option<Arc<Mutex<Spawned>>>,
+    process: Option<Started>,
     options: Options,
     mut each: impl FnMut(&Outcome),
 ) -> Report {
@@ -137,10 +148,15 @@ pub async fn run(
     let deadline = (report.rtt * 100).clamp(DEADLINE_MIN, DEADLINE_MAX);
     for case in chosen {
         let mut ctx = Ctx::new(target, seed, deadline, case.id);
-        ctx.process.clone_from(&process);
+        if let Some(started) = &process {
+            ctx.program = Some(Arc::clone(&started.program));
+            ctx.process = Some(Arc::clone(&started.process));
+        }
         let started = Instant::now();
         let found = if case.profile > report.options.profile {
             Verdict::NotTested(format!("it needs the profile {}", case.profile.word()))
+        } else if case.slow && !report.options.slow {
+            Verdict::NotTested("it waits more than 5 s: see --slow".to_owned())
         } else {
             run_case(&mut ctx, &case).await
         };
@@ -218,6 +234,7 @@ mod tests {
             globs: Vec::new(),
             known_failing: BTreeMap::from([(case.id.to_owned(), "so it is".to_owned())]),
             strict: false,
+            slow: false,
             seed: 0,
         };
         let fail = || Verdict::Fail("no".to_owned());
@@ -237,6 +254,7 @@ mod tests {
             globs: Vec::new(),
             known_failing: BTreeMap::new(),
             strict: false,
+            slow: false,
             seed: 0,
         };
         assert_eq!(judged(Verdict::Fail(String::new()), case, &options).word(), "warn");

@@ -2,14 +2,17 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
+use data_encoding::{BASE64, HEXLOWER};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
-
-use data_encoding::{BASE64, HEXLOWER};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::people::{BLOCKED, CONTACTS, Person};
 
@@ -30,52 +33,95 @@ pub fn write_cards(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// A program that the suite started.
+/// How a target is started, as often as cases want one of their own.
+#[derive(Debug)]
+pub struct Program {
+    template: String,
+    work: PathBuf,
+    patience: Duration,
+    count: AtomicU32,
+}
+
+impl Program {
+    /// `template` is a command line with the placeholders of annex-targets.md, section 4;
+    /// the folders of its targets are made below `work`.
+    #[must_use]
+    pub fn new(template: &str, work: &Path, patience: Duration) -> Self {
+        let (template, work) = (template.to_owned(), work.to_path_buf());
+        Self { template, work, patience, count: AtomicU32::new(0) }
+    }
+
+    /// Whether the command line names a placeholder, such as `settings`.
+    #[must_use]
+    pub fn takes(&self, placeholder: &str) -> bool {
+        self.template.contains(&format!("{{{placeholder}}}"))
+    }
+
+    /// Starts a target in a new folder, with `settings` (annex-targets.md, section 4), and
+    /// waits until it takes a connection.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends, or takes no connection in time.
+    pub async fn start(&self, settings: &Value) -> io::Result<Spawned> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let folder = self.work.join(number.to_string());
+        let (data, cards) = (folder.join("target"), folder.join("cards"));
+        write_cards(&cards)?;
+        fs::create_dir_all(&data)?;
+        let settings_file = folder.join("settings.json");
+        fs::write(&settings_file, settings.to_string())?;
+        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = free.local_addr()?;
+        std::mem::drop(free);
+        let command = self
+            .template
+            .replace("{port}", &address.port().to_string())
+            .replace("{dir}", &data.to_string_lossy())
+            .replace("{cards}", &cards.to_string_lossy())
+            .replace("{settings}", &settings_file.to_string_lossy())
+            .replace("{control}", &folder.join("control").to_string_lossy());
+        let mut spawned = Spawned {
+            command,
+            folder: data,
+            control: folder.join("control"),
+            address,
+            patience: self.patience,
+            child: None,
+        };
+        spawned.start().await?;
+        Ok(spawned)
+    }
+}
+
+/// A program that the suite started. It ends with this value.
 #[derive(Debug)]
 pub struct Spawned {
-    template: String,
-    folder: PathBuf,
-    cards: PathBuf,
+    command: String,
+    /// What it stores, all of it.
+    pub folder: PathBuf,
+    /// Its control channel, where it has one (annex-targets.md, section 5).
+    pub control: PathBuf,
     /// Where it listens.
     pub address: SocketAddr,
+    patience: Duration,
     child: Option<Child>,
 }
 
 impl Spawned {
-    /// Starts `template`, in which `{port}`, `{dir}` and `{cards}` are replaced, on a free
-    /// port of loopback, and waits until it takes a connection.
+    /// Starts it, again with what it stored, and waits until it takes a connection.
     ///
     /// # Errors
-    /// When it cannot be started, ends, or takes no connection within `patience`.
-    pub async fn start(template: &str, folder: &Path, patience: Duration) -> io::Result<Self> {
-        let cards = folder.join("cards");
-        write_cards(&cards)?;
-        let data = folder.join("target");
-        fs::create_dir_all(&data)?;
-        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = free.local_addr()?;
-        std::mem::drop(free);
-        let mut spawned =
-            Self { template: template.to_owned(), folder: data, cards, address, child: None };
-        spawned.run(patience).await?;
-        Ok(spawned)
-    }
-
-    async fn run(&mut self, patience: Duration) -> io::Result<()> {
-        let text = self
-            .template
-            .replace("{port}", &self.address.port().to_string())
-            .replace("{dir}", &self.folder.to_string_lossy())
-            .replace("{cards}", &self.cards.to_string_lossy());
-        let mut words = text.split_whitespace();
+    /// When it cannot be started, ends, or takes no connection in time.
+    pub async fn start(&mut self) -> io::Result<()> {
+        let mut words = self.command.split_whitespace();
         let program = words.next().ok_or_else(|| io::Error::other("--spawn is empty"))?;
         let mut child = Command::new(program)
             .args(words)
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::null())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
-        let until = Instant::now() + patience;
+        let until = Instant::now() + self.patience;
         while TcpStream::connect(self.address).await.is_err() {
             if let Some(status) = child.try_wait()? {
                 return Err(io::Error::other(format!("the target ended: {status}")));
@@ -94,10 +140,50 @@ impl Spawned {
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn restart(&mut self, patience: Duration) -> io::Result<()> {
-        if let Some(mut child) = self.child.take() {
-            child.kill().await?;
-        }
-        self.run(patience).await
+    pub async fn restart(&mut self) -> io::Result<()> {
+        self.kill().await?;
+        self.start().await
     }
+
+    /// SIGKILL; nothing happens to a target that has ended.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub async fn kill(&mut self) -> io::Result<()> {
+        match self.child.take() {
+            Some(mut child) => child.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// SIGTERM; waits until it has ended, and gives how.
+    ///
+    /// # Errors
+    /// When it does not run, or has not ended within 12 s.
+    pub async fn terminate(&mut self) -> io::Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        let mut child = self.child.take().ok_or_else(ended)?;
+        let ending = timeout(Duration::from_secs(12), child.wait()).await;
+        ending.map_err(|_late| io::Error::other("SIGTERM does not end it within 12 s"))?
+    }
+
+    /// Sends it a signal, such as `Signal::STOP` and `Signal::CONT`.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let id = self.process_id().ok_or_else(ended)?;
+        let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(ended)?;
+        Ok(kill_process(id, signal)?)
+    }
+
+    /// Its process, while it runs.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("the target has ended")
 }

@@ -61,6 +61,23 @@ impl Verdict {
     }
 }
 
+/// What a case's steps come to: the first verdict that is no pass ends it.
+pub type Judged = Result<(), Verdict>;
+
+/// Fails with a text unless something holds.
+///
+/// # Errors
+/// The failure.
+pub fn check(holds: bool, text: impl FnOnce() -> String) -> Judged {
+    if holds { Ok(()) } else { Err(Verdict::Fail(text())) }
+}
+
+/// The verdict of a case's steps.
+#[must_use]
+pub fn verdict(judged: Judged) -> Verdict {
+    judged.err().unwrap_or(Verdict::Pass)
+}
+
 /// How a run ends for whoever called it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {

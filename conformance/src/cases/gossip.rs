@@ -1,10 +1,8 @@
 //! What an honest peer sees on a link (`spec/link.md`, `spec/gossip.md`,
 //! `spec/delivery.md`), and what survives a kill.
 
-use std::time::Duration;
-
-use super::Script;
 use super::letters::{Answer, good, said, words};
+use super::{Script, script};
 use crate::case::{Ctx, unserved};
 use crate::peer::{Ended, Reached};
 use crate::people::Person;
@@ -16,17 +14,7 @@ use crate::stack::frame::Frame;
 use crate::stack::proofs::verify_mailbox;
 use crate::stack::seal::{Opened, open, signed_hash};
 use crate::stack::v1::{AckResult, Mailboxes, Msg, RefusalReason};
-use crate::verdict::Verdict;
-
-type Judged = Result<(), Verdict>;
-
-fn verdict(judged: Judged) -> Verdict {
-    judged.err().unwrap_or(Verdict::Pass)
-}
-
-fn check(holds: bool, text: impl FnOnce() -> String) -> Judged {
-    if holds { Ok(()) } else { Err(Verdict::Fail(text())) }
-}
+use crate::verdict::{Judged, Verdict, check, verdict};
 
 fn came(what: &str) -> impl Fn(Ended) -> Verdict {
     move |ended| unserved(&format!("{what}: {ended}"), &ended)
@@ -298,7 +286,7 @@ async fn kill_after_stored(ctx: &mut Ctx) -> Judged {
         let bytes = letter.seal(|_| {}).map_err(|r| Verdict::Fail(r.to_string()))?;
         expect_result(&mut session, &bytes, AckResult::Stored).await?;
         session.link.note("SIGKILL, and start again");
-        let started = process.lock().await.restart(Duration::from_secs(20)).await;
+        let started = process.lock().await.restart().await;
         started.map_err(|error| Verdict::Fail(format!("it does not start again: {error}")))?;
         let mut again = Session::open(ctx, Person::contact(1)).await?;
         expect_result(&mut again, &bytes, AckResult::Duplicate).await?;
@@ -306,55 +294,40 @@ async fn kill_after_stored(ctx: &mut Ctx) -> Judged {
     Ok(())
 }
 
-macro_rules! script {
-    ($id:literal, $req:literal, $function:ident, $about:literal) => {
-        Script {
-            id: $id,
-            req: $req,
-            about: $about,
-            script: |ctx| Box::pin(async move { verdict($function(ctx).await) }),
-        }
-    };
-}
-
-/// All of them, but those that need more than a port.
+/// All of them.
 #[rustfmt::skip] // a table
 pub const SCRIPTS: &[Script] = &[
-    script!("link.share-fresh", "LNK-05", fresh_share,
-        "Two links. The target's two shares differ."),
-    script!("link.auth-own", "LNK-02", reflection,
-        "An honest link. The target's Auth verifies and names an identity of its own."),
-    script!("gossip.proofs", "LNK-03", hello_and_proofs,
-        "A stranger's link. The mailbox proofs that the target sends verify."),
-    script!("gossip.stranger-card", "GSP-08", stranger_card,
-        "A stranger who shows a contact card. The target shows its intro card and no other."),
-    script!("gossip.stranger-proofs", "GSP-07", stranger_proofs,
-        "A contact learns the contact mailbox. To a stranger the target does not prove it."),
-    script!("gossip.stranger-text", "REQ-11", stranger_text,
-        "A stranger's text for the intro mailbox. REFUSED(NOT_FOR_ME)."),
-    script!("gossip.stranger-contact-mailbox", "GSP-24", stranger_contact_mailbox,
-        "A stranger's envelope for the contact mailbox. REFUSED(NOT_FOR_ME)."),
-    script!("gossip.duplicate", "GSP-25", duplicate,
-        "The same envelope twice. STORED, then DUPLICATE."),
-    script!("gossip.sealed-again", "GSP-27", sealed_again,
-        "The same message in two envelopes. STORED, then DUPLICATE."),
-    script!("gossip.before-pull", "GSP-12", before_pull,
-        "A text on a link without Pull. Its receipt does not come there."),
-    script!("delivery.receipt", "DLV-11", receipt,
-        "A text. The target's receipt of kind 1 opens and names the message and its hash."),
-    script!("delivery.receipt-chain", "SEA-14", receipt_envelope,
-        "A text. The receipt has no place in a chain; it comes with ttl 0 and without a stamp."),
-    script!("delivery.receipt-expiry", "ENV-11", receipt_expiry,
-        "A text. The receipt's envelope expires within 14 days, at a whole hour."),
-    script!("delivery.receipt-mailbox", "ENV-10", receipt_mailbox,
-        "A text. The receipt is for our contact mailbox, and its ext is empty."),
-    script!("delivery.critical-unconfirmed", "SEA-37", critical_unconfirmed,
-        "A critical body that nobody knows, then a text. Only the text has a receipt."),
-];
-
-/// Those that start and kill the target.
-#[rustfmt::skip] // a table
-pub const MANAGED: &[Script] = &[
-    script!("gossip.kill-after-stored", "GSP-28", kill_after_stored,
-        "Three times: SIGKILL right after STORED. After the restart the envelope is a DUPLICATE."),
+    script!("link.share-fresh", "LNK-05",
+        "Two links. The target's two shares differ.", fresh_share),
+    script!("link.auth-own", "LNK-02",
+        "An honest link. The target's Auth verifies and names an identity of its own.", reflection),
+    script!("gossip.proofs", "LNK-03",
+        "A stranger's link. The mailbox proofs that the target sends verify.", hello_and_proofs),
+    script!("gossip.stranger-card", "GSP-08",
+        "A stranger who shows a contact card. The target shows its intro card and no other.", stranger_card),
+    script!("gossip.stranger-proofs", "GSP-07",
+        "A contact learns the contact mailbox. To a stranger the target does not prove it.", stranger_proofs),
+    script!("gossip.stranger-text", "REQ-11",
+        "A stranger's text for the intro mailbox. REFUSED(NOT_FOR_ME).", stranger_text),
+    script!("gossip.stranger-contact-mailbox", "GSP-24",
+        "A stranger's envelope for the contact mailbox. REFUSED(NOT_FOR_ME).", stranger_contact_mailbox),
+    script!("gossip.duplicate", "GSP-25",
+        "The same envelope twice. STORED, then DUPLICATE.", duplicate),
+    script!("gossip.sealed-again", "GSP-27",
+        "The same message in two envelopes. STORED, then DUPLICATE.", sealed_again),
+    script!("gossip.before-pull", "GSP-12",
+        "A text on a link without Pull. Its receipt does not come there.", before_pull),
+    script!("delivery.receipt", "DLV-11",
+        "A text. The target's receipt of kind 1 opens and names the message and its hash.", receipt),
+    script!("delivery.receipt-chain", "SEA-14",
+        "A text. The receipt has no place in a chain; it comes with ttl 0 and without a stamp.", receipt_envelope),
+    script!("delivery.receipt-expiry", "ENV-11",
+        "A text. The receipt's envelope expires within 14 days, at a whole hour.", receipt_expiry),
+    script!("delivery.receipt-mailbox", "ENV-10",
+        "A text. The receipt is for our contact mailbox, and its ext is empty.", receipt_mailbox),
+    script!("delivery.critical-unconfirmed", "SEA-37",
+        "A critical body that nobody knows, then a text. Only the text has a receipt.", critical_unconfirmed),
+    script!("gossip.kill-after-stored", "GSP-28",
+        "Three times: SIGKILL right after STORED. After the restart the envelope is a DUPLICATE.",
+        kill_after_stored).managed(),
 ];

@@ -3,31 +3,19 @@
 
 mod drops;
 
-use std::time::Duration;
-
 use tonic::{Code, Status};
 
 use self::drops::{
     drop_blob, drop_kept, drop_none, drop_signature, drop_unregistered, purge, purge_refused,
 };
-use super::Script;
+use super::{Script, script};
 use crate::case::Ctx;
 use crate::relay_client::{Client, Fate, Owner, ProofFault, unexpected, verified};
 use crate::stack::envelope::{Envelope, HOUR_MS, envelope_id};
 use crate::stack::proofs::stamp;
 use crate::stack::relay::Authority;
 use crate::stack::v1::{self, DepositRefusal, PullEndReason, pull_response};
-use crate::verdict::Verdict;
-
-type Judged = Result<(), Verdict>;
-
-fn verdict(judged: Judged) -> Verdict {
-    judged.err().unwrap_or(Verdict::Pass)
-}
-
-fn check(holds: bool, text: impl FnOnce() -> String) -> Judged {
-    if holds { Ok(()) } else { Err(Verdict::Fail(text())) }
-}
+use crate::verdict::{Judged, Verdict, check, verdict};
 
 fn saw(what: &str) -> impl Fn(Status) -> Verdict {
     move |status| unexpected(what, &status)
@@ -271,7 +259,7 @@ async fn kill_after_stored(ctx: &mut Ctx) -> Judged {
         return Err(Verdict::NotTested("it needs --spawn".to_owned()));
     };
     let (_, owner, sent) = three(ctx).await?;
-    let started = process.lock().await.restart(Duration::from_secs(20)).await;
+    let started = process.lock().await.restart().await;
     started.map_err(|error| Verdict::Fail(format!("it does not start again: {error}")))?;
     let mut client = Client::connect(ctx).await?;
     let pulling = client.pull(&owner, ProofFault::None, &mut ctx.fresh).await;
@@ -283,21 +271,10 @@ async fn kill_after_stored(ctx: &mut Ctx) -> Judged {
     Ok(())
 }
 
-macro_rules! script {
-    ($id:literal, $req:literal, $about:literal, $function:ident $(, $argument:expr)*) => {
-        Script {
-            id: $id,
-            req: $req,
-            about: $about,
-            script: |ctx| Box::pin(async move { verdict($function(ctx $(, $argument)*).await) }),
-        }
-    };
-}
-
 use DepositRefusal::{Expiry, Malformed};
 use ProofFault as P;
 
-/// All of them, but those that need more than a port.
+/// All of them.
 #[rustfmt::skip] // a table
 pub const SCRIPTS: &[Script] = &[
     script!("relay-info.nonce", "RLY-07",
@@ -401,12 +378,7 @@ pub const SCRIPTS: &[Script] = &[
         "A drop signed for another sequence. UNAUTHENTICATED.", drop_signature),
     script!("relay-card.none", "RLY-51",
         "A mailbox without a drop and one that is not known. NOT_FOUND for both.", drop_none),
-];
-
-/// Those that start and kill the target.
-#[rustfmt::skip] // a table
-pub const MANAGED: &[Script] = &[
     script!("relay-sync.kill-after-stored", "RLY-22",
         "SIGKILL right after three receipts. After the restart all three are pulled.",
-        kill_after_stored),
+        kill_after_stored).managed(),
 ];
