@@ -84,7 +84,7 @@ macro_rules! script {
             slow: false,
             script: |ctx| {
                 Box::pin(async move {
-                    $function(ctx $(, $argument)*).await.err().unwrap_or($crate::verdict::Verdict::Pass)
+                    $crate::verdict::verdict($function(ctx $(, $argument)*).await)
                 })
             },
         }
