@@ -1,5 +1,6 @@
 //! All cases, in one list.
 
+pub mod attacks;
 pub mod gossip;
 pub mod letters;
 pub mod link;
@@ -25,7 +26,12 @@ pub fn all() -> Vec<Case> {
     all.extend(link::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Handshake(f))));
     all.extend(link_frames::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Frame(f))));
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
-    for (role, scripts) in [(Role::Node, gossip::SCRIPTS), (Role::Relay, relay::SCRIPTS)] {
+    for (role, scripts) in [
+        (Role::Node, gossip::SCRIPTS),
+        (Role::Node, attacks::links::SCRIPTS),
+        (Role::Relay, relay::SCRIPTS),
+        (Role::Relay, attacks::calls::SCRIPTS),
+    ] {
         all.extend(scripts.iter().map(|s| Case {
             role,
             profile: s.profile,

@@ -6,7 +6,7 @@ mod link;
 mod transcript;
 
 pub use deviation::Deviation;
-pub use dial::{Plan, Reached, dial};
+pub use dial::{Plan, Reached, dial, dial_over};
 pub(crate) use dial::{add_order, any_signature_of_neutral as signature_of_neutral};
 pub use link::{Ended, Link, Seen};
 pub use transcript::{Direction, Entry, Log};

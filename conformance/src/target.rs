@@ -1,5 +1,6 @@
 //! What is tested: a port, or a program that the suite starts and kills.
 
+use std::hash::{BuildHasher, Hasher};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -70,9 +71,7 @@ impl Program {
         fs::create_dir_all(&data)?;
         let settings_file = folder.join("settings.json");
         fs::write(&settings_file, settings.to_string())?;
-        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = free.local_addr()?;
-        std::mem::drop(free);
+        let address = free_address()?;
         let command = self
             .template
             .replace("{port}", &address.port().to_string())
@@ -181,6 +180,23 @@ impl Spawned {
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
         self.child.as_ref().and_then(Child::id)
+    }
+}
+
+/// A free port of loopback that no connection takes by chance: systems give those from
+/// 32,768 (Linux) or 49,152 (RFC 6335) on to whoever connects.
+fn free_address() -> io::Result<SocketAddr> {
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    let mut random = std::hash::RandomState::new().build_hasher().finish();
+    loop {
+        let port = FIRST + (random % u64::from(COUNT)) as u16;
+        random /= u64::from(COUNT);
+        match std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(free) => return free.local_addr(),
+            Err(error) if random == 0 => return Err(error),
+            Err(_) => {}
+        }
     }
 }
 

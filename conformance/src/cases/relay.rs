@@ -35,7 +35,7 @@ pub async fn sanity(ctx: &mut Ctx) -> Verdict {
 }
 
 /// A client, and an owner whose mailbox is registered.
-async fn registered(ctx: &mut Ctx) -> Result<(Client, Owner), Verdict> {
+pub(super) async fn registered(ctx: &mut Ctx) -> Result<(Client, Owner), Verdict> {
     let mut client = Client::connect(ctx).await?;
     let owner = Owner::new(&mut ctx.fresh);
     let pulling = client.pull(&owner, ProofFault::None, &mut ctx.fresh).await;
@@ -61,7 +61,7 @@ async fn fate(client: &mut Client, request: v1::SyncRequest, expected: Fate) -> 
     check(got == Some(expected), || format!("expected {expected:?}, got {got:?}"))
 }
 
-async fn good_deposit(ctx: &mut Ctx, client: &mut Client, owner: &Owner) -> Judged {
+pub(super) async fn good_deposit(ctx: &mut Ctx, client: &mut Client, owner: &Owner) -> Judged {
     let (envelope, _) = owner.envelope(ctx.now(), &mut ctx.fresh);
     fate(client, stamped(owner, &envelope), Fate::Stored).await
 }

@@ -55,6 +55,17 @@ pub async fn dial(
     let connecting = tokio::time::timeout(deadline, TcpStream::connect(target));
     let stream = connecting.await.map_err(|_| std::io::ErrorKind::TimedOut)??;
     stream.set_nodelay(true)?;
+    Ok(dial_over(stream, plan, rng, deadline, log).await)
+}
+
+/// The same over a connection that was made already.
+pub async fn dial_over(
+    stream: TcpStream,
+    plan: &Plan<'_>,
+    rng: &mut Rng,
+    deadline: Duration,
+    log: &Log,
+) -> Reached {
     let mut link = Link::new(stream, Role::Initiator, deadline, log.clone());
     let secret = rng.array();
     let mut handshake = match plan.deviation {
@@ -71,14 +82,13 @@ pub async fn dial(
     let before = link.received;
     let second = match link.read_message().await {
         Ok(second) => second,
-        Err(ended) => return Ok(Reached::First(ended, link.received - before)),
+        Err(ended) => return Reached::First(ended, link.received - before),
     };
     let after = link.received;
-    let reached = match after_second(&mut link, plan, handshake, &payload, &second).await {
-        Ok(()) => return Ok(Reached::Up(Box::new(link))),
+    match after_second(&mut link, plan, handshake, &payload, &second).await {
+        Ok(()) => Reached::Up(Box::new(link)),
         Err(ended) => Reached::Second(ended, link.received - after),
-    };
-    Ok(reached)
+    }
 }
 
 /// Message 1 as it is written.

@@ -96,6 +96,14 @@ impl Link {
         }
     }
 
+    /// Writes bytes as they are, beside the transcript: for those who send much.
+    ///
+    /// # Errors
+    /// When the target has closed the connection.
+    pub async fn write_now(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
     async fn read_more(&mut self, until: Instant) -> Result<(), Ended> {
         let mut buffer = [0; 16_384];
         match timeout_at(until, self.stream.read(&mut buffer)).await {

@@ -164,6 +164,26 @@ fn strangers_have_a_budget_of_openings() {
     assert_eq!(later.result, refused(RefusalReason::NotForMe));
 }
 
+// req: LIM-11
+#[test]
+fn strangers_who_use_up_their_budgets_leave_contacts_served() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, from_contact) = Stage::with_contact(&puppet);
+    for seed in 2..=10 {
+        let mut stranger = Puppet::new(seed);
+        let (link, _) = stage.link(&stranger, Role::Responder);
+        for i in 0..10 {
+            let message = stranger.text(&stage.person, &format!("{i}"));
+            let envelope = stranger.seal_for_intro(&stage.person, &message);
+            stage.hand_over(link, envelope.as_bytes());
+        }
+        let message = puppet.text(&stage.person, "hello");
+        let envelope = puppet.seal_for_intro(&stage.person, &message);
+        let ack = stage.hand_over(from_contact, envelope.as_bytes());
+        assert_eq!(ack.result, AckResult::Stored);
+    }
+}
+
 // req: LIM-09
 #[test]
 fn all_strangers_together_have_a_budget_too() {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 use tortalk_relay::rules::config::Rate;
@@ -50,6 +50,29 @@ async fn connections_beyond_the_limits_are_closed_and_an_end_makes_room() {
         assert!(started.elapsed() < PATIENCE, "the end of the first made no room");
     }
     drop(second);
+    test.stop().await;
+}
+
+// req: RLY-70
+#[tokio::test]
+async fn an_address_that_uses_up_its_connections_leaves_others_served() {
+    let options = Options {
+        edit: Some(|config| config.bounds.connections_per_source = 2),
+        ..Options::default()
+    };
+    let test = TestRelay::with(options).await;
+    let mut greedy = Vec::new();
+    for place in 0..4 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 2], 0).into()).expect("all of 127/8 is loopback");
+        let mut stream = socket.connect(test.address).await.expect("it listens");
+        assert_eq!(is_served(&mut stream).await, place < 2, "its limit is two");
+        greedy.push(stream);
+    }
+    // No HTTP/2 at all.
+    greedy[0].write_all(&[0xff; 64]).await.expect("it is open");
+    assert!(is_served(&mut connect(test.address).await).await);
+    drop(greedy);
     test.stop().await;
 }
 
