@@ -21,5 +21,6 @@ pub mod session;
 pub mod spec;
 pub mod stack;
 pub mod target;
+pub mod uncovered;
 pub mod vectors;
 pub mod verdict;

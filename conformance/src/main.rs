@@ -12,8 +12,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use conformance::case::{Profile, Role};
 use conformance::runner::{self, Options, Started};
 use conformance::target::{Program, write_cards};
+use conformance::uncovered::Coverage;
 use conformance::verdict::Exit;
-use conformance::{cases, report, spec};
+use conformance::{cases, report, spec, uncovered};
 use tokio::sync::Mutex;
 
 /// Tells a torTalk program what it got wrong, from outside.
@@ -47,6 +48,15 @@ struct Cli {
     /// Prints what a case or requirement is about
     #[arg(long, value_name = "ID")]
     explain: Option<String>,
+    /// Counts the MUSTs: with a case, without one for a reason, and without both
+    #[arg(long)]
+    requirements: bool,
+    /// Checks uncovered.toml and uncovered.lock
+    #[arg(long)]
+    uncovered: bool,
+    /// With --uncovered: takes out of the lock what has a case now, and puts these ids in
+    #[arg(long, value_name = "ID", num_args = 0.., requires = "uncovered")]
+    bless: Option<Vec<String>>,
     /// Cases that are known to fail: one id a line, `#` begins a reason
     #[arg(long, value_name = "FILE")]
     known_failing: Option<PathBuf>,
@@ -143,6 +153,9 @@ async fn act(cli: Cli) -> Acted {
     if let Some(id) = &cli.explain {
         return explain(id);
     }
+    if cli.requirements || cli.uncovered {
+        return requirements(&cli);
+    }
     let options = options(&cli)?;
     if cli.list {
         let chosen = runner::selected(&options);
@@ -175,6 +188,36 @@ fn explain(id: &str) -> Acted {
         println!("no case yet");
     }
     Ok(Exit::Passed)
+}
+
+fn requirements(cli: &Cli) -> Acted {
+    let lock = uncovered::lock(uncovered::LOCK);
+    let coverage = Coverage::of(&cases::all(), uncovered::REASONS, &lock)
+        .map_err(|text| (Exit::SelfCheck, text))?;
+    if cli.requirements {
+        println!("{}", coverage.table());
+    }
+    if !cli.uncovered {
+        return Ok(Exit::Passed);
+    }
+    if let Some(ids) = &cli.bless {
+        let blessed = coverage.blessed(&lock, ids);
+        let path = Path::new("conformance/uncovered.lock");
+        std::fs::write(path, blessed.text()).map_err(|error| {
+            usage(format!("{}: {error}; run in the repository", path.display()))
+        })?;
+        let (before, after) = (lock.ids.len(), blessed.ids.len());
+        println!("{}: {before} ids before, {after} now, {} open", path.display(), blessed.open);
+        return Ok(Exit::Passed);
+    }
+    coverage.faults.iter().for_each(|line| println!("{line}"));
+    if !coverage.stale.is_empty() {
+        let ids = coverage.stale.join(" ");
+        println!("uncovered.lock: not needed there any more: {ids}; `--uncovered --bless`");
+    }
+    let held = coverage.faults.is_empty() && coverage.stale.is_empty();
+    println!("{} of the lock, {} open", lock.ids.len(), coverage.open().len());
+    Ok(if held { Exit::Passed } else { Exit::Failed })
 }
 
 fn options(cli: &Cli) -> Result<Options, (Exit, String)> {

@@ -15,6 +15,8 @@ pub const DOCUMENTS: &[(&str, &str)] = &[
     ("relay.md", include_str!("../../spec/relay.md")),
     ("relaying.md", include_str!("../../spec/relaying.md")),
     ("limits.md", include_str!("../../spec/limits.md")),
+    ("tor.md", include_str!("../../spec/tor.md")),
+    ("versioning.md", include_str!("../../spec/versioning.md")),
 ];
 
 /// How much a requirement binds, by the first of its key words.
