@@ -1,5 +1,6 @@
 //! What a case is, and what it is given.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -34,6 +35,17 @@ pub enum Profile {
     Managed,
     /// Use its control channel besides.
     Shim,
+}
+
+impl Role {
+    /// The word on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Relay => "relay",
+        }
+    }
 }
 
 impl Profile {
@@ -86,6 +98,13 @@ pub struct Case {
 }
 
 impl Case {
+    /// Whether it can run beside others of its kind: it plays strangers that nobody has met,
+    /// one connection at a time, and leaves nothing behind.
+    #[must_use]
+    pub fn disturbs_nobody(&self) -> bool {
+        matches!(self.run, Run::Handshake(_) | Run::Frame(_))
+    }
+
     /// How much its requirement binds; a MUST where there is none, which a test rules out.
     #[must_use]
     pub fn level(&self) -> Level {
@@ -110,6 +129,8 @@ pub struct Ctx {
     pub process: Option<Arc<Mutex<Spawned>>>,
     /// Starts more targets, where the suite was told how.
     pub program: Option<Arc<Program>>,
+    /// What the target says is smaller than the documents' numbers.
+    pub limits: Arc<BTreeMap<String, u64>>,
 }
 
 impl Ctx {
@@ -125,7 +146,14 @@ impl Ctx {
             log: Log::default(),
             process: None,
             program: None,
+            limits: Arc::default(),
         }
+    }
+
+    /// A limit of the target: the documents' number, or the smaller one of its features file.
+    #[must_use]
+    pub fn limit(&self, name: &str, documents: u64) -> u64 {
+        self.limits.get(name).map_or(documents, |own| documents.min(*own))
     }
 
     /// The wall clock, ms.

@@ -1,21 +1,14 @@
 //! The program `conformance`; see `README.md` beside it.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+mod commands;
+mod testing;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use conformance::case::{Profile, Role};
-use conformance::runner::{self, Options, Started};
-use conformance::target::{Program, write_cards};
-use conformance::uncovered::Coverage;
 use conformance::verdict::Exit;
-use conformance::{cases, report, spec, uncovered};
-use tokio::sync::Mutex;
 
 /// Tells a torTalk program what it got wrong, from outside.
 #[derive(Debug, Parser)]
@@ -33,9 +26,9 @@ struct Cli {
     /// Where the folders of --spawn lie; a new folder each time by default
     #[arg(long, value_name = "DIR", requires = "spawn")]
     work: Option<PathBuf>,
-    /// What the target is
-    #[arg(long, default_value = "node")]
-    role: RoleWord,
+    /// What the target is; found out when not given
+    #[arg(long)]
+    role: Option<RoleWord>,
     /// What the suite may do with it; managed with --spawn
     #[arg(long)]
     profile: Option<ProfileWord>,
@@ -57,6 +50,9 @@ struct Cli {
     /// With --uncovered: takes out of the lock what has a case now, and puts these ids in
     #[arg(long, value_name = "ID", num_args = 0.., requires = "uncovered")]
     bless: Option<Vec<String>>,
+    /// What the target says of itself (annex-targets.md, section 6)
+    #[arg(long, value_name = "FILE")]
+    features: Option<PathBuf>,
     /// Cases that are known to fail: one id a line, `#` begins a reason
     #[arg(long, value_name = "FILE")]
     known_failing: Option<PathBuf>,
@@ -69,7 +65,7 @@ struct Cli {
     /// Of the choices that cases make
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Writes a report: json=FILE, junit=FILE or tap=FILE
+    /// Writes a report: html=FILE, json=FILE, junit=FILE or tap=FILE
     #[arg(long, value_name = "KIND=FILE")]
     report: Vec<String>,
 }
@@ -83,11 +79,40 @@ enum Command {
         out: PathBuf,
     },
     /// Runs spec/vectors
-    Vectors {
-        /// Against the suite's own stack
-        #[arg(long = "self", required = true)]
-        own: bool,
+    Vectors(VectorsOf),
+    /// Runs everything against targets that implement nothing: no case may pass there
+    NullTargets {
+        /// Only those whose name matches
+        #[arg(long, value_name = "GLOB", default_value = "*")]
+        only: String,
     },
+    /// Runs the suite again and again, with other seeds and while the machine is busy, and
+    /// compares the verdicts
+    Steady {
+        /// How many runs
+        #[arg(long, default_value_t = 10)]
+        runs: u64,
+        /// In how many of them all cores are kept busy
+        #[arg(long, default_value_t = 5)]
+        busy: u64,
+        /// The arguments of each run
+        #[arg(last = true, required = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct VectorsOf {
+    /// Against the suite's own stack
+    #[arg(long = "self")]
+    own: bool,
+    /// Against a program that reads questions from its input and answers them, line by line
+    #[arg(long = "impl", value_name = "COMMAND")]
+    program: Option<String>,
+    /// Be such a program, with the suite's own stack
+    #[arg(long)]
+    answer: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -130,209 +155,23 @@ fn usage(text: impl Into<String>) -> (Exit, String) {
 }
 
 async fn act(cli: Cli) -> Acted {
-    match cli.command {
-        Some(Command::Cards { out }) => {
-            let paths = write_cards(&out).map_err(|e| usage(format!("{}: {e}", out.display())))?;
-            paths.iter().for_each(|path| println!("{}", path.display()));
-            return Ok(Exit::Passed);
-        }
-        Some(Command::Vectors { own: _ }) => {
-            return match runner::self_check() {
-                Ok(count) => {
-                    println!("{count} vectors, none differs");
-                    Ok(Exit::Passed)
-                }
-                Err(differing) => {
-                    differing.iter().for_each(|line| println!("{line}"));
-                    Ok(Exit::SelfCheck)
-                }
-            };
+    match &cli.command {
+        Some(Command::Cards { out }) => return commands::cards(out),
+        Some(Command::Vectors(of)) => return commands::vectors(of).await,
+        Some(Command::NullTargets { only }) => return commands::null_targets(only).await,
+        Some(Command::Steady { runs, busy, arguments }) => {
+            return commands::steady(*runs, *busy, arguments);
         }
         None => {}
     }
     if let Some(id) = &cli.explain {
-        return explain(id);
+        return commands::explain(id);
     }
     if cli.requirements || cli.uncovered {
-        return requirements(&cli);
+        return commands::requirements(&cli);
     }
-    let options = options(&cli)?;
     if cli.list {
-        let chosen = runner::selected(&options);
-        for case in &chosen {
-            let (profile, level) = (case.profile.word(), case.level().word());
-            println!("{:<36} {:<7} {:<7} {profile:<8} {}", case.id, case.req, level, case.about);
-        }
-        return Ok(if chosen.is_empty() { Exit::NothingSelected } else { Exit::Passed });
+        return commands::list(&cli);
     }
-    test(&cli, options).await
-}
-
-fn explain(id: &str) -> Acted {
-    let all = cases::all();
-    let chosen: Vec<_> = all.iter().filter(|case| case.id == id || case.req == id).collect();
-    let req = chosen.first().map_or(id, |case| case.req);
-    let found = spec::requirement(req)
-        .ok_or_else(|| usage(format!("{id} is neither a case nor a requirement; see --list")))?;
-    println!("{} ({}, {})\n  {}", found.id, found.document, found.level.word(), found.sentence);
-    for case in &chosen {
-        println!(
-            "{} (version {}, {})\n  {}",
-            case.id,
-            case.version,
-            case.profile.word(),
-            case.about
-        );
-    }
-    if chosen.is_empty() {
-        println!("no case yet");
-    }
-    Ok(Exit::Passed)
-}
-
-fn requirements(cli: &Cli) -> Acted {
-    let lock = uncovered::lock(uncovered::LOCK);
-    let coverage = Coverage::of(&cases::all(), uncovered::REASONS, &lock)
-        .map_err(|text| (Exit::SelfCheck, text))?;
-    if cli.requirements {
-        println!("{}", coverage.table());
-    }
-    if !cli.uncovered {
-        return Ok(Exit::Passed);
-    }
-    if let Some(ids) = &cli.bless {
-        let blessed = coverage.blessed(&lock, ids);
-        let path = Path::new("conformance/uncovered.lock");
-        std::fs::write(path, blessed.text()).map_err(|error| {
-            usage(format!("{}: {error}; run in the repository", path.display()))
-        })?;
-        let (before, after) = (lock.ids.len(), blessed.ids.len());
-        println!("{}: {before} ids before, {after} now, {} open", path.display(), blessed.open);
-        return Ok(Exit::Passed);
-    }
-    coverage.faults.iter().for_each(|line| println!("{line}"));
-    if !coverage.stale.is_empty() {
-        let ids = coverage.stale.join(" ");
-        println!("uncovered.lock: not needed there any more: {ids}; `--uncovered --bless`");
-    }
-    let held = coverage.faults.is_empty() && coverage.stale.is_empty();
-    println!("{} of the lock, {} open", lock.ids.len(), coverage.open().len());
-    Ok(if held { Exit::Passed } else { Exit::Failed })
-}
-
-fn options(cli: &Cli) -> Result<Options, (Exit, String)> {
-    let profile = match (cli.profile, &cli.spawn) {
-        (Some(ProfileWord::Wire), _) | (None, None) => Profile::Wire,
-        (Some(ProfileWord::Managed), Some(_)) | (None, Some(_)) => Profile::Managed,
-        (Some(ProfileWord::Managed), None) => {
-            return Err(usage("the profile managed needs --spawn"));
-        }
-        (Some(ProfileWord::Shim), Some(command)) if command.contains("{control}") => Profile::Shim,
-        (Some(ProfileWord::Shim), _) => {
-            return Err(usage("the profile shim needs --spawn with {control}"));
-        }
-    };
-    let role = match cli.role {
-        RoleWord::Node => Role::Node,
-        RoleWord::Relay => Role::Relay,
-    };
-    let known_failing = match &cli.known_failing {
-        Some(path) => known_failing(path)?,
-        None => BTreeMap::new(),
-    };
-    let globs = cli.run.clone();
-    Ok(Options {
-        role,
-        profile,
-        globs,
-        known_failing,
-        strict: cli.strict,
-        slow: cli.slow,
-        seed: cli.seed,
-    })
-}
-
-fn known_failing(path: &Path) -> Result<BTreeMap<String, String>, (Exit, String)> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| usage(format!("{}: {error}", path.display())))?;
-    let all = cases::all();
-    let mut known = BTreeMap::new();
-    for line in text.lines() {
-        let (id, reason) = line.split_once('#').unwrap_or((line, ""));
-        let (id, reason) = (id.trim(), reason.trim());
-        if id.is_empty() {
-            continue;
-        }
-        if !all.iter().any(|case| case.id == id) {
-            return Err(usage(format!("{}: there is no case {id}", path.display())));
-        }
-        known.insert(id.to_owned(), reason.to_owned());
-    }
-    Ok(known)
-}
-
-fn resolve(target: &str) -> Result<SocketAddr, (Exit, String)> {
-    let mut found =
-        target.to_socket_addrs().map_err(|error| usage(format!("--target {target}: {error}")))?;
-    found.next().ok_or_else(|| usage(format!("--target {target}: no address")))
-}
-
-async fn test(cli: &Cli, options: Options) -> Acted {
-    let reports = reports(&cli.report)?;
-    let (address, process) = match (&cli.target, &cli.spawn) {
-        (Some(target), _) => (resolve(target)?, None),
-        (None, Some(template)) => {
-            let folder = cli.work.clone().unwrap_or_else(own_folder);
-            let patience = Duration::from_secs(20);
-            let program = Arc::new(Program::new(template, &folder, patience));
-            let spawned = program
-                .start(&serde_json::json!({}))
-                .await
-                .map_err(|error| (Exit::Unreachable, format!("--spawn: {error}")))?;
-            let address = spawned.address;
-            (address, Some(Started { program, process: Arc::new(Mutex::new(spawned)) }))
-        }
-        (None, None) => return Err(usage("which target? --target HOST:PORT or --spawn COMMAND")),
-    };
-    let seed = options.seed;
-    let run = runner::run(address, process, options, |outcome| {
-        println!("{}", report::lines(outcome, seed));
-    })
-    .await;
-    // The process is gone with the run; a folder that nobody asked for goes too.
-    if let (Some(_), None) = (&cli.spawn, &cli.work) {
-        let folder = own_folder();
-        if let Err(error) = std::fs::remove_dir_all(&folder) {
-            eprintln!("conformance: {} stays: {error}", folder.display());
-        }
-    }
-    println!("{}", report::claim(&run));
-    for (kind, path) in reports {
-        let text = match kind.as_str() {
-            "json" => format!("{:#}\n", report::json(&run)),
-            "junit" => report::junit(&run),
-            _ => report::tap(&run),
-        };
-        std::fs::write(&path, text).map_err(|error| usage(format!("{path}: {error}")))?;
-    }
-    Ok(run.exit)
-}
-
-/// Where a target's folders lie when no place was named.
-fn own_folder() -> PathBuf {
-    std::env::temp_dir().join(format!("conformance-{}", std::process::id()))
-}
-
-fn reports(words: &[String]) -> Result<Vec<(String, String)>, (Exit, String)> {
-    words
-        .iter()
-        .map(|word| {
-            let (kind, path) =
-                word.split_once('=').ok_or_else(|| usage(format!("--report {word}: KIND=FILE")))?;
-            if !["json", "junit", "tap"].contains(&kind) {
-                return Err(usage(format!("--report {word}: json, junit or tap")));
-            }
-            Ok((kind.to_owned(), path.to_owned()))
-        })
-        .collect()
+    testing::test(&cli).await
 }

@@ -1,10 +1,12 @@
 //! A scripted peer on a link to the target, which can deviate by name.
 
+mod codec;
 mod deviation;
 mod dial;
 mod link;
 mod transcript;
 
+pub use codec::{CASE_LOG, Codec};
 pub use deviation::Deviation;
 pub use dial::{Plan, Reached, dial, dial_over};
 pub(crate) use dial::{add_order, any_signature_of_neutral as signature_of_neutral};

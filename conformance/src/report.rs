@@ -1,12 +1,18 @@
-//! Reports: for a terminal, and as JSON, JUnit and TAP.
+//! Reports: for a terminal, and as JSON, JUnit, TAP and a page for people.
+
+mod html;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::runner::{Outcome, Report};
+pub use self::html::html;
+use crate::case::Profile;
+use crate::cases;
+use crate::runner::{Options, Outcome, Report};
 use crate::spec::{self, Level};
-use crate::verdict::Verdict;
+use crate::uncovered::{self, Coverage, KINDS};
+use crate::verdict::{Exit, Verdict};
 
 /// Whether a verdict wants to be looked at.
 #[must_use]
@@ -16,7 +22,7 @@ pub fn notable(verdict: &Verdict) -> bool {
 
 /// The lines of one case on a terminal; with its transcript where something is wrong.
 #[must_use]
-pub fn lines(outcome: &Outcome, seed: u64) -> String {
+pub fn lines(outcome: &Outcome, options: &Options) -> String {
     let Outcome { case, verdict, took, transcript } = outcome;
     let mut text = format!("{:<12} {} [{}]", verdict.word(), case.id, case.req);
     if !verdict.detail().is_empty() {
@@ -31,54 +37,193 @@ pub fn lines(outcome: &Outcome, seed: u64) -> String {
             text += &format!("\n    {}", entry.line());
         }
         let (ms, id) = (took.as_millis(), case.id);
-        text += &format!("\n  {ms} ms; again: --run {id} --seed {seed}");
+        let Options { again, seed, .. } = options;
+        text += &format!("\n  {ms} ms; again: {again} --run {id} --seed {seed}");
     }
     text
 }
 
+/// How one case is run again.
+fn again(report: &Report, id: &str) -> String {
+    let Options { again, seed, .. } = &report.options;
+    format!("{again} --run {id} --seed {seed}")
+}
+
+/// All words of verdicts, in the order of reports.
+const WORDS: [&str; 10] = [
+    "pass",
+    "fail",
+    "xpass",
+    "error",
+    "inconclusive",
+    "warn",
+    "xfail",
+    "info",
+    "unsupported",
+    "not-tested",
+];
+
 /// What a run claims and what it does not.
-#[must_use]
-pub fn claim(report: &Report) -> String {
-    let passed: BTreeSet<&str> = report
-        .outcomes
-        .iter()
-        .filter(|outcome| outcome.verdict == Verdict::Pass)
-        .map(|outcome| outcome.case.req)
-        .collect();
-    let musts: BTreeSet<String> = spec::requirements()
-        .into_iter()
-        .filter(|requirement| requirement.level == Level::Must)
-        .map(|requirement| requirement.id)
-        .collect();
-    let covered = musts.iter().filter(|id| passed.contains(id.as_str())).count();
-    let mut counts: Vec<String> = Vec::new();
-    for word in [
-        "pass",
-        "fail",
-        "warn",
-        "info",
-        "unsupported",
-        "not-tested",
-        "inconclusive",
-        "xfail",
-        "xpass",
-        "error",
-    ] {
-        let count = report.outcomes.iter().filter(|o| o.verdict.word() == word).count();
-        if count > 0 {
-            counts.push(format!("{count} {word}"));
+#[derive(Debug)]
+pub struct Claim {
+    /// Each verdict's word with how many cases have it, if any.
+    pub verdicts: Vec<(&'static str, usize)>,
+    /// MUSTs of which a case passed and none failed.
+    pub shown: usize,
+    /// MUSTs of which a case did not pass that ran.
+    pub broken: usize,
+    /// All MUSTs of the documents.
+    pub musts: usize,
+    /// What the suite has of them.
+    pub coverage: Option<Coverage>,
+    exit: Exit,
+}
+
+impl Claim {
+    /// Of a run.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        let (mut good, mut bad) = (BTreeSet::new(), BTreeSet::new());
+        for outcome in report.outcomes.iter().filter(|o| o.case.level() == Level::Must) {
+            match outcome.verdict {
+                Verdict::Pass => drop(good.insert(outcome.case.req)),
+                Verdict::NotTested(_) | Verdict::Unsupported(_) | Verdict::Info(_) => {}
+                _ => drop(bad.insert(outcome.case.req)),
+            }
+        }
+        let count =
+            |word: &str| report.outcomes.iter().filter(|o| o.verdict.word() == word).count();
+        let lock = uncovered::lock(uncovered::LOCK);
+        Self {
+            verdicts: WORDS
+                .map(|word| (word, count(word)))
+                .into_iter()
+                .filter(|(_, n)| *n > 0)
+                .collect(),
+            shown: good.difference(&bad).count(),
+            broken: bad.len(),
+            musts: spec::requirements().iter().filter(|r| r.level == Level::Must).count(),
+            coverage: Coverage::of(&cases::all(), uncovered::REASONS, &lock).ok(),
+            exit: report.exit,
         }
     }
-    let mut text = format!(
-        "{}\nprofile {}, seed {}, round trip {} ms, spec {}\n\
-         {covered} of {} MUSTs have a case here that passed; nothing is said of the others",
-        counts.join(", "),
-        report.options.profile.word(),
-        report.options.seed,
-        report.rtt.as_millis(),
-        spec::fingerprint(),
-        musts.len(),
-    );
+
+    fn count(&self, word: &str) -> usize {
+        self.verdicts.iter().find(|(known, _)| *known == word).map_or(0, |(_, count)| *count)
+    }
+
+    /// One line that says how the run ended.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let failed = self.count("fail") + self.count("xpass");
+        match self.exit {
+            Exit::Passed => format!("{} cases passed, none failed", self.count("pass")),
+            Exit::Failed if failed == 0 => "failed".to_owned(),
+            Exit::Failed => format!("{failed} failed, {} passed", self.count("pass")),
+            Exit::Inconclusive => {
+                format!("nothing failed, {} not decided", self.count("inconclusive"))
+            }
+            Exit::Unreachable => "an honest peer is not served, so nothing is claimed".to_owned(),
+            Exit::SelfCheck => "the suite itself went wrong, so nothing is claimed".to_owned(),
+            Exit::NothingSelected => "no case ran".to_owned(),
+            Exit::Usage => "the command line is wrong".to_owned(),
+        }
+    }
+
+    /// Names and values for the head of a report.
+    #[must_use]
+    pub fn facts(&self, report: &Report) -> Vec<(&'static str, String)> {
+        let counts: Vec<String> = self.verdicts.iter().map(|(w, n)| format!("{n} {w}")).collect();
+        let options = &report.options;
+        vec![
+            ("target", options.target.clone()),
+            ("verdicts", counts.join(", ")),
+            ("MUSTs shown here", format!("{} of {}", self.shown, self.musts)),
+            ("spec", spec::fingerprint()),
+            ("seed", options.seed.to_string()),
+            ("round trip", format!("{:.1} ms", report.rtt.as_secs_f64() * 1000.0)),
+            ("took", format!("{:.1} s", report.took.as_secs_f64())),
+        ]
+    }
+
+    /// What a run claims.
+    #[must_use]
+    pub fn claims(&self, report: &Report) -> Vec<String> {
+        if matches!(self.exit, Exit::Unreachable | Exit::SelfCheck | Exit::NothingSelected) {
+            return vec!["Nothing.".to_owned()];
+        }
+        let passed = self.count("pass");
+        vec![
+            format!(
+                "On this day, at this place, the target did what the {passed} cases that passed look \
+                 for. They are about {} of the {} MUSTs of the documents with the hash {}, profile \
+                 {}.",
+                self.shown,
+                self.musts,
+                spec::fingerprint(),
+                report.options.profile.word(),
+            ),
+            "A refusal counted only where it was the one that the document names, where the same \
+             bytes without the fault were accepted, and where a fresh connection worked afterwards."
+                .to_owned(),
+        ]
+    }
+
+    /// What a run does not claim.
+    #[must_use]
+    pub fn disclaims(&self, report: &Report) -> Vec<String> {
+        let mut texts = Vec::new();
+        let rest = self.musts - self.shown - self.broken;
+        let mut text = format!("Nothing is said of {rest} other MUSTs. ");
+        if let Some(coverage) = &self.coverage {
+            let excepted: usize = KINDS.iter().map(|(word, _)| coverage.excepted(word)).sum();
+            let cases: usize = [Profile::Wire, Profile::Managed, Profile::Shim]
+                .map(|p| coverage.by(p))
+                .iter()
+                .sum();
+            text += &format!(
+                "Of all {}, {cases} have a case in this suite (for nodes, relays or both), {excepted} \
+                 have none for a reason that is written down, {} are open.",
+                self.musts,
+                coverage.open().len(),
+            );
+        }
+        texts.push(text);
+        if self.broken > 0 {
+            texts.push(format!("{} MUSTs were not kept, or not seen to be kept.", self.broken));
+        }
+        let (slow, profile) = report.left_out();
+        if slow + profile > 0 {
+            texts.push(format!(
+                "{slow} cases were not run because they are slow (--slow), {profile} because they need \
+                 a greater profile."
+            ));
+        }
+        texts.push(
+            "That the target does nothing else that is wrong: a case sees what it looks for. That it \
+             would do the same under other load, over other networks or after a longer time."
+                .to_owned(),
+        );
+        texts
+    }
+}
+
+/// What a run claims and what it does not, for a terminal.
+#[must_use]
+pub fn claim(report: &Report) -> String {
+    let claim = Claim::of(report);
+    let mut text = String::new();
+    for (name, value) in claim.facts(report) {
+        text += &format!("{name:<17} {value}\n");
+    }
+    for (title, texts) in [
+        ("What this run claims", claim.claims(report)),
+        ("What it does not claim", claim.disclaims(report)),
+    ] {
+        text += &format!("{title}:\n");
+        texts.iter().for_each(|line| text += &format!("  {line}\n"));
+    }
+    text += &claim.headline();
     if let Some(remark) = &report.remark {
         text += &format!("\n{remark}");
     }

@@ -5,14 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::timeout;
 
 use crate::case::{Case, Ctx, Profile, Role, Run};
-use crate::peer::Entry;
+use crate::features::Features;
+use crate::peer::{CASE_LOG, Entry};
 use crate::spec::Level;
 use crate::target::{Program, Spawned};
 use crate::verdict::{Exit, Verdict};
-use crate::{cases, vectors};
+use crate::{cases, probe, vectors};
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -31,6 +34,12 @@ pub struct Options {
     pub slow: bool,
     /// Of the choices that cases make.
     pub seed: u64,
+    /// What the target says of itself.
+    pub features: Features,
+    /// What is tested, in words.
+    pub target: String,
+    /// The command that leads to the same target.
+    pub again: String,
 }
 
 /// The target where the suite started it, and what starts more.
@@ -64,8 +73,10 @@ pub struct Report {
     pub exit: Exit,
     /// Why, where the cases alone do not say it.
     pub remark: Option<String>,
-    /// Time from a ping to its pong.
+    /// From the first byte to the first answer of an honest peer.
     pub rtt: Duration,
+    /// The whole run.
+    pub took: Duration,
     /// What was asked for.
     pub options: Options,
 }
@@ -108,23 +119,34 @@ pub fn self_check() -> Result<usize, Vec<String>> {
     if differing.is_empty() { Ok(all.len()) } else { Err(differing) }
 }
 
-/// Runs.
+/// How many cases run at once that disturb nobody: below the eight connections that one
+/// address may have before it is authenticated (LIM-02), since some of them are left half open.
+const AT_ONCE: usize = 4;
+/// After this a case that does not end is given up.
+const CASE_MAX: Duration = Duration::from_secs(90);
+/// The same for those that are slow.
+const SLOW_MAX: Duration = Duration::from_secs(900);
+/// Below the 5 s after which a target closes whatever does not come up (LNK-45).
+const DEADLINE_MAX: Duration = Duration::from_secs(4);
+const DEADLINE_MIN: Duration = Duration::from_secs(2);
+
+/// Runs. Cases of strangers that share nothing run together, all others one by one; `each` is
+/// told in the order of the list.
 pub async fn run(
     target: SocketAddr,
     process: Option<Started>,
     options: Options,
-    mut each: impl FnMut(&Outcome),
+    each: impl FnMut(&Outcome),
 ) -> Report {
-    /// Below the 5 s after which a target closes whatever does not come up (LNK-45).
-    const DEADLINE_MAX: Duration = Duration::from_secs(4);
-    const DEADLINE_MIN: Duration = Duration::from_secs(2);
     let mut report = Report {
         outcomes: Vec::new(),
         exit: Exit::Unreachable,
         remark: None,
         rtt: Duration::ZERO,
+        took: Duration::ZERO,
         options,
     };
+    let started = Instant::now();
     if let Err(differing) = self_check() {
         report.exit = Exit::SelfCheck;
         report.remark = Some(format!("the suite differs from the vectors: {}", differing[0]));
@@ -136,47 +158,140 @@ pub async fn run(
         report.remark = Some("no case was selected".to_owned());
         return report;
     }
-    let seed = report.options.seed;
-    let started = Instant::now();
+    let (role, seed) = (report.options.role, report.options.seed);
     let mut ctx = Ctx::new(target, seed, DEADLINE_MAX, "sanity.first");
-    let first = sanity(&mut ctx, report.options.role).await;
+    let first = sanity(&mut ctx, role).await;
     if first != Verdict::Pass {
         report.remark = Some(format!("an honest peer is not served: {}", first.detail()));
         return report;
     }
     report.rtt = started.elapsed();
     let deadline = (report.rtt * 100).clamp(DEADLINE_MIN, DEADLINE_MAX);
-    for case in chosen {
-        let mut ctx = Ctx::new(target, seed, deadline, case.id);
-        if let Some(started) = &process {
-            ctx.program = Some(Arc::clone(&started.program));
-            ctx.process = Some(Arc::clone(&started.process));
-        }
-        let started = Instant::now();
-        let found = if case.profile > report.options.profile {
-            Verdict::NotTested(format!("it needs the profile {}", case.profile.word()))
-        } else if case.slow && !report.options.slow {
-            Verdict::NotTested("it waits more than 5 s: see --slow".to_owned())
-        } else {
-            run_case(&mut ctx, &case).await
-        };
-        let outcome = Outcome {
-            case,
-            verdict: judged(found, &case, &report.options),
-            took: started.elapsed(),
-            transcript: ctx.log.entries(),
-        };
-        each(&outcome);
-        report.outcomes.push(outcome);
-    }
+    let mut ctx = Ctx::new(target, seed, deadline, "sanity.probe");
+    let invented = match probe::invents(&mut ctx, role).await {
+        Ok(invented) => invented,
+        Err(verdict) => Some(verdict.detail().to_owned()),
+    };
+    let options = report.options.clone();
+    // The target ends with `process`, so that stays until an honest peer was served at the end.
+    let bench = Bench { target, process: process.clone(), deadline, invented, options };
+    report.outcomes = LocalSet::new().run_until(bench.cases(chosen, each)).await;
     report.exit = Exit::of(report.outcomes.iter().map(|outcome| &outcome.verdict));
+    kept_after_all(&mut report);
     let mut ctx = Ctx::new(target, seed, DEADLINE_MAX, "sanity.last");
-    let last = sanity(&mut ctx, report.options.role).await;
+    let last = sanity(&mut ctx, role).await;
     if last != Verdict::Pass {
         report.exit = Exit::Unreachable;
         report.remark = Some(format!("at the end an honest peer is not served: {}", last.detail()));
     }
+    drop(process);
+    report.took = started.elapsed();
     report
+}
+
+/// What all cases of a run share.
+#[derive(Debug, Clone)]
+struct Bench {
+    target: SocketAddr,
+    process: Option<Started>,
+    deadline: Duration,
+    /// What the target claims to know that does not exist.
+    invented: Option<String>,
+    options: Options,
+}
+
+impl Bench {
+    async fn cases(self, chosen: Vec<Case>, mut each: impl FnMut(&Outcome)) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let mut running: Vec<(Case, JoinHandle<Outcome>)> = Vec::new();
+        for case in chosen.into_iter().map(Some).chain([None]) {
+            if case.is_none_or(|case| !case.disturbs_nobody()) {
+                for (case, handle) in running.drain(..) {
+                    outcomes.push(handle.await.unwrap_or_else(|_| panicked(case)));
+                    outcomes.iter().last().into_iter().for_each(&mut each);
+                }
+            }
+            let Some(case) = case else { break };
+            let (bench, places) = (self.clone(), Arc::clone(&places));
+            let handle = spawn_local(async move {
+                let _place = places.acquire().await;
+                bench.case(case).await
+            });
+            if case.disturbs_nobody() {
+                running.push((case, handle));
+            } else {
+                outcomes.push(handle.await.unwrap_or_else(|_| panicked(case)));
+                outcomes.iter().last().into_iter().for_each(&mut each);
+            }
+        }
+        outcomes
+    }
+
+    async fn case(&self, case: Case) -> Outcome {
+        let mut ctx = Ctx::new(self.target, self.options.seed, self.deadline, case.id);
+        ctx.limits = Arc::new(self.options.features.limits.clone());
+        if let Some(started) = &self.process {
+            ctx.program = Some(Arc::clone(&started.program));
+            ctx.process = Some(Arc::clone(&started.process));
+        }
+        let started = Instant::now();
+        let found = if let Some(group) = self.options.features.lacks(&case) {
+            Verdict::Unsupported(format!("the features file says that {group} is absent"))
+        } else if case.profile > self.options.profile {
+            Verdict::NotTested(format!("it needs the profile {}", case.profile.word()))
+        } else if case.slow && !self.options.slow {
+            Verdict::NotTested("it waits more than 5 s: see --slow".to_owned())
+        } else {
+            let most = if case.slow { SLOW_MAX } else { CASE_MAX };
+            let log = ctx.log.clone();
+            let running = CASE_LOG.scope(log, timeout(most, run_case(&mut ctx, &case)));
+            let late = |_| Verdict::Inconclusive(format!("it did not end within {most:?}"));
+            running.await.unwrap_or_else(late)
+        };
+        let found = match (found, &self.invented) {
+            (Verdict::Unsupported(text), Some(invented)) => {
+                Verdict::Fail(format!("{text}; that is not believed: {invented}"))
+            }
+            (found, _) => found,
+        };
+        let verdict = judged(found, &case, &self.options);
+        Outcome { case, verdict, took: started.elapsed(), transcript: ctx.log.entries() }
+    }
+}
+
+fn panicked(case: Case) -> Outcome {
+    let verdict = Verdict::Error("the case panicked".to_owned());
+    Outcome { case, verdict, took: Duration::ZERO, transcript: Vec::new() }
+}
+
+/// A requirement that the features file excuses, and all cases of which pass, is a fault of
+/// that file.
+fn kept_after_all(report: &mut Report) {
+    for id in report.options.features.keeps_not.keys() {
+        let of = |outcome: &&mut Outcome| outcome.case.req == id;
+        let mut cases: Vec<_> = report.outcomes.iter_mut().filter(of).collect();
+        if cases.is_empty() || cases.iter().any(|outcome| outcome.verdict != Verdict::Pass) {
+            continue;
+        }
+        cases.iter_mut().for_each(|outcome| outcome.verdict = Verdict::UnexpectedPass);
+        report.exit = Exit::Failed;
+        let text = format!("the features file says that {id} is not kept, and it is: take it out");
+        report.remark = Some(text);
+    }
+}
+
+impl Report {
+    /// How many cases did not run because they are slow, and how many for want of a profile.
+    #[must_use]
+    pub fn left_out(&self) -> (usize, usize) {
+        let options = &self.options;
+        let not_run = self.outcomes.iter().filter(|o| matches!(o.verdict, Verdict::NotTested(_)));
+        let (profile, rest): (Vec<_>, Vec<_>) =
+            not_run.partition(|outcome| outcome.case.profile > options.profile);
+        let slow = rest.iter().filter(|outcome| outcome.case.slow && !options.slow).count();
+        (slow, profile.len())
+    }
 }
 
 async fn sanity(ctx: &mut Ctx, role: Role) -> Verdict {
@@ -186,7 +301,8 @@ async fn sanity(ctx: &mut Ctx, role: Role) -> Verdict {
     }
 }
 
-async fn run_case(ctx: &mut Ctx, case: &Case) -> Verdict {
+/// Runs one case and nothing around it.
+pub async fn run_case(ctx: &mut Ctx, case: &Case) -> Verdict {
     match case.run {
         Run::Handshake(fault) => cases::link::run(ctx, fault).await,
         Run::Frame(fault) => cases::link_frames::run(ctx, fault).await,
@@ -205,16 +321,34 @@ pub fn judged(found: Verdict, case: &Case, options: &Options) -> Verdict {
         Verdict::Warn(text) if options.strict => Verdict::Fail(text),
         other => other,
     };
-    match (options.known_failing.contains_key(case.id), found) {
-        (true, Verdict::Fail(text)) => Verdict::ExpectedFail(text),
-        (true, Verdict::Pass) => Verdict::UnexpectedPass,
-        (_, found) => found,
+    let known = options.known_failing.get(case.id);
+    match (known, options.features.keeps_not.get(case.req), found) {
+        (Some(reason), _, Verdict::Fail(text)) | (None, Some(reason), Verdict::Fail(text)) => {
+            Verdict::ExpectedFail(format!("{text}; known: {reason}"))
+        }
+        (Some(_), _, Verdict::Pass) => Verdict::UnexpectedPass,
+        (_, _, found) => found,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn options() -> Options {
+        Options {
+            role: Role::Node,
+            profile: Profile::Wire,
+            globs: Vec::new(),
+            known_failing: BTreeMap::new(),
+            strict: false,
+            slow: false,
+            seed: 0,
+            features: Features::default(),
+            target: String::new(),
+            again: String::new(),
+        }
+    }
 
     #[test]
     fn globs() {
@@ -228,15 +362,8 @@ mod tests {
     #[test]
     fn known_failures_are_judged_and_stale_ones_fail() {
         let case = cases::all()[0];
-        let mut options = Options {
-            role: Role::Node,
-            profile: Profile::Wire,
-            globs: Vec::new(),
-            known_failing: BTreeMap::from([(case.id.to_owned(), "so it is".to_owned())]),
-            strict: false,
-            slow: false,
-            seed: 0,
-        };
+        let mut options = options();
+        options.known_failing = BTreeMap::from([(case.id.to_owned(), "so it is".to_owned())]);
         let fail = || Verdict::Fail("no".to_owned());
         assert_eq!(judged(fail(), &case, &options).word(), "xfail");
         assert_eq!(judged(Verdict::Pass, &case, &options).word(), "xpass");
@@ -248,17 +375,34 @@ mod tests {
     fn a_should_warns_unless_strict() {
         let all = cases::all();
         let case = all.iter().find(|case| case.level() == Level::Should).expect("LNK-24 has one");
-        let mut options = Options {
-            role: Role::Node,
-            profile: Profile::Wire,
-            globs: Vec::new(),
-            known_failing: BTreeMap::new(),
-            strict: false,
-            slow: false,
-            seed: 0,
-        };
+        let mut options = options();
         assert_eq!(judged(Verdict::Fail(String::new()), case, &options).word(), "warn");
         options.strict = true;
         assert_eq!(judged(Verdict::Fail(String::new()), case, &options).word(), "fail");
+    }
+
+    #[test]
+    fn what_a_target_says_that_it_does_not_keep_is_known_and_not_excused() {
+        let case = cases::all()[0];
+        let mut options = options();
+        options.features.keeps_not.insert(case.req.to_owned(), "it is small".to_owned());
+        let verdict = judged(Verdict::Fail("no".to_owned()), &case, &options);
+        assert_eq!(verdict, Verdict::ExpectedFail("no; known: it is small".to_owned()));
+        let outcome =
+            |verdict| Outcome { case, verdict, took: Duration::ZERO, transcript: Vec::new() };
+        let mut report = Report {
+            outcomes: vec![outcome(Verdict::Pass)],
+            exit: Exit::Passed,
+            remark: None,
+            rtt: Duration::ZERO,
+            took: Duration::ZERO,
+            options,
+        };
+        kept_after_all(&mut report);
+        assert_eq!((report.exit, report.outcomes[0].verdict.word()), (Exit::Failed, "xpass"));
+        report.outcomes = vec![outcome(Verdict::Pass), outcome(Verdict::ExpectedFail("no".into()))];
+        report.exit = Exit::Passed;
+        kept_after_all(&mut report);
+        assert_eq!(report.exit, Exit::Passed);
     }
 }

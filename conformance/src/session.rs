@@ -84,6 +84,10 @@ impl Session {
                 return Err(unserved(&format!("no contact card came: {ended}"), &ended));
             }
         };
+        let proved = link.auth.as_ref().map(|auth| auth.identity.as_slice());
+        if proved != Some(&card.identity) {
+            return Err(Verdict::Fail("GSP-11: the target shows a card of somebody else".into()));
+        }
         Ok(Self { person, link, card })
     }
 

@@ -5,6 +5,7 @@
 //! [`own`] is this suite's own stack.
 
 pub mod own;
+pub mod program;
 
 use serde_json::{Map, Value};
 

@@ -285,6 +285,12 @@ impl Link {
         self.log.add(Direction::Note, text, &[]);
     }
 
+    /// How many bytes of frames came whose type is not known.
+    #[must_use]
+    pub fn unknown_bytes(&self) -> usize {
+        self.frames.unknown_bytes()
+    }
+
     /// Noise's `h`.
     #[must_use]
     pub fn handshake_hash(&self) -> [u8; 64] {

@@ -1,6 +1,7 @@
 //! Everything that went over the wire in one case.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 
@@ -18,6 +19,8 @@ pub enum Direction {
 /// One line of a transcript.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Since the case began.
+    pub at: Duration,
     /// Which way.
     pub direction: Direction,
     /// What it is, as far as the suite can tell.
@@ -45,19 +48,29 @@ impl Entry {
 }
 
 /// A transcript that the links of a case share.
-#[derive(Debug, Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<Entry>>>);
+#[derive(Debug, Clone)]
+pub struct Log {
+    start: Instant,
+    entries: Arc<Mutex<Vec<Entry>>>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { start: Instant::now(), entries: Arc::default() }
+    }
+}
 
 impl Log {
     /// Adds a line.
     pub fn add(&self, direction: Direction, what: impl Into<String>, bytes: &[u8]) {
-        let entry = Entry { direction, what: what.into(), bytes: bytes.to_vec() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        let at = self.start.elapsed();
+        let entry = Entry { at, direction, what: what.into(), bytes: bytes.to_vec() };
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 
     /// All lines so far.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

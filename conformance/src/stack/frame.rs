@@ -99,6 +99,12 @@ impl Frames {
         self.stream.extend_from_slice(bytes);
     }
 
+    /// How many bytes of frames of unknown types were skipped.
+    #[must_use]
+    pub fn unknown_bytes(&self) -> usize {
+        self.unknown
+    }
+
     /// The next whole frame of a type that is known.
     ///
     /// # Errors

@@ -174,6 +174,11 @@ impl End {
         self.record(&Frame::Auth(auth).bytes())
     }
 
+    /// A frame in a record, once the handshake is through.
+    pub fn send(&mut self, frame: &Frame) -> Vec<u8> {
+        self.record(&frame.bytes())
+    }
+
     fn record(&mut self, plain: &[u8]) -> Vec<u8> {
         let role = self.role;
         direction(self.keys.as_mut().expect("after the handshake"), role).seal(plain)
