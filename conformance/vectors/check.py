@@ -6,6 +6,7 @@ import argparse
 import sys
 from dataclasses import dataclass, field
 
+import answer
 import ed25519
 import selftest
 from layouts import CannotRun
@@ -62,7 +63,10 @@ def main() -> int:
     """The exit code: 0 when all agree, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--self-test", action="store_true", help="show that faults are noticed")
+    parser.add_argument("--answer", action="store_true", help="answer questions line by line")
     arguments = parser.parse_args()
+    if arguments.answer:
+        return answer.main()
     try:
         files = load(VECTORS)
         holds = selftest.run(files) if arguments.self_test else check(files)

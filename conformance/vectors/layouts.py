@@ -77,11 +77,9 @@ class Reader:
 class Input:
     """The input of a vector; a field that nobody reads makes the vector unknown."""
 
-    def __init__(self, fields: Mapping[str, Any], claimed: Output = None) -> None:
+    def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
         self._read: set[str] = set()
-        #: The output of the vector, for what can be checked and not be made.
-        self.claimed: dict[str, Any] = claimed or {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._fields

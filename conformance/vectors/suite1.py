@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+import mlkem
 from layouts import Refused
 
 ML_KEM_PUBLIC = 1184
@@ -59,12 +60,18 @@ def check_public(public: bytes) -> None:
             raise Refused("rule", "the ML-KEM part is not reduced")
 
 
-def check_encapsulation(recipient: KeyPair, eseed: bytes, enc: bytes) -> bytes:
-    """The shared secret, if `enc` is what `eseed` makes.
+def encapsulation(recipient: KeyPair, eseed: bytes) -> bytes:
+    """What `eseed` makes for this key."""
+    share = X25519PrivateKey.from_private_bytes(eseed[32:]).public_key()
+    ct_m = mlkem.ciphertext(recipient.public[:ML_KEM_PUBLIC], eseed[:32])
+    return ct_m + share.public_bytes_raw()
 
-    The library draws `m` itself. But FIPS 203 derives the secret from `m` and the key alone, and
-    decapsulation, which encapsulates again and compares, gives it for the one ciphertext of `m`
-    and for no other.
+
+def check_encapsulation(recipient: KeyPair, eseed: bytes, enc: bytes) -> bytes:
+    """The shared secret, if the library agrees that `enc` is what `eseed` makes.
+
+    FIPS 203 derives the secret from `m` and the key alone, and decapsulation, which encapsulates
+    again and compares, gives it for the one ciphertext of `m` and for no other.
     """
     m, e = eseed[:32], X25519PrivateKey.from_private_bytes(eseed[32:])
     ct_m, ct_x = enc[:ML_KEM_CIPHERTEXT], enc[ML_KEM_CIPHERTEXT:]
