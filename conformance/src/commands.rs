@@ -29,7 +29,7 @@ pub(crate) async fn vectors(of: &VectorsOf) -> Acted {
         println!("{}", tally.summary());
         return Ok(tally.exit());
     }
-    match runner::self_check() {
+    match runner::self_check(false) {
         Ok(count) => {
             println!("{count} vectors, none differs");
             Ok(Exit::Passed)

@@ -117,6 +117,14 @@ pub fn allowed(text: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
     Ok(allowed)
 }
 
+/// Serves one on loopback until the process ends.
+///
+/// # Errors
+/// When no port is free.
+pub fn start(kind: Kind) -> io::Result<SocketAddr> {
+    serve::start(kind)
+}
+
 /// Runs every quick wire case against one.
 ///
 /// # Errors
@@ -129,7 +137,7 @@ pub async fn run(null: &Null) -> io::Result<Found> {
     };
     relay_client::unpaced();
     let started = Instant::now();
-    let target = serve::start(null.kind)?;
+    let target = start(null.kind)?;
     let wanted =
         |case: &Case| case.role == null.role && case.profile == Profile::Wire && !case.slow;
     let chosen: Vec<Case> = cases::all().into_iter().filter(wanted).collect();

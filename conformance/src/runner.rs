@@ -40,6 +40,8 @@ pub struct Options {
     pub target: String,
     /// The command that leads to the same target.
     pub again: String,
+    /// Whether a vector is changed, to see that the suite notices.
+    pub wrong_vector: bool,
 }
 
 /// The target where the suite started it, and what starts more.
@@ -102,12 +104,15 @@ pub fn selected(options: &Options) -> Vec<Case> {
     cases::all().into_iter().filter(wanted).collect()
 }
 
-/// The suite's own stack against the vectors; what differs.
+/// The suite's own stack against the vectors, one of them wrong if asked for; what differs.
 ///
 /// # Errors
 /// A line for each vector that differs.
-pub fn self_check() -> Result<usize, Vec<String>> {
-    let all = vectors::all();
+pub fn self_check(wrong_vector: bool) -> Result<usize, Vec<String>> {
+    let mut all = vectors::all();
+    if wrong_vector {
+        all.iter_mut().take(1).for_each(|vector| vector.expect.push('?'));
+    }
     let differing: Vec<String> = all
         .iter()
         .filter_map(|vector| {
@@ -147,7 +152,7 @@ pub async fn run(
         options,
     };
     let started = Instant::now();
-    if let Err(differing) = self_check() {
+    if let Err(differing) = self_check(report.options.wrong_vector) {
         report.exit = Exit::SelfCheck;
         report.remark = Some(format!("the suite differs from the vectors: {}", differing[0]));
         return report;
@@ -347,6 +352,7 @@ mod tests {
             features: Features::default(),
             target: String::new(),
             again: String::new(),
+            wrong_vector: false,
         }
     }
 

@@ -43,6 +43,7 @@ pub(crate) async fn test(cli: &Cli) -> Acted {
         features,
         target: cli.target.clone().or_else(|| cli.spawn.clone()).unwrap_or_default(),
         again: again(cli, role),
+        wrong_vector: cli.wrong_vector,
     };
     let shown = options.clone();
     let run = runner::run(address, process, options, |outcome| {

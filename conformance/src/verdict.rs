@@ -121,7 +121,7 @@ impl Exit {
                 Verdict::Fail(_) | Verdict::UnexpectedPass => failed = true,
                 Verdict::Inconclusive(_) => unsure = true,
                 Verdict::Error(_) => broken = true,
-                Verdict::NotTested(_) => continue,
+                Verdict::NotTested(_) | Verdict::Unsupported(_) => continue,
                 _ => {}
             }
             ran = true;
@@ -148,6 +148,7 @@ mod tests {
     fn a_run_in_which_nothing_ran_has_not_passed() {
         assert_eq!(of(&[]), 6);
         assert_eq!(of(&[Verdict::NotTested(String::new())]), 6);
+        assert_eq!(of(&[Verdict::Unsupported(String::new())]), 6);
     }
 
     #[test]

@@ -91,6 +91,8 @@ pub fn raw(kind: u16, body: &[u8]) -> Vec<u8> {
 pub struct Frames {
     stream: Vec<u8>,
     unknown: usize,
+    /// The last frame that was skipped.
+    pub skipped: Option<Vec<u8>>,
 }
 
 impl Frames {
@@ -134,7 +136,10 @@ impl Frames {
             let frame: Vec<u8> = self.stream.drain(..4 + length).collect();
             match known {
                 Some(kind) => return parse(kind, &frame[6..]).map(Some),
-                None => self.unknown += length + 4,
+                None => {
+                    self.unknown += length + 4;
+                    self.skipped = Some(frame);
+                }
             }
         }
     }

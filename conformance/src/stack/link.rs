@@ -174,9 +174,19 @@ impl End {
         self.record(&Frame::Auth(auth).bytes())
     }
 
-    /// A frame in a record, once the handshake is through.
-    pub fn send(&mut self, frame: &Frame) -> Vec<u8> {
-        self.record(&frame.bytes())
+    /// Bytes of frames in a record, once the handshake is through.
+    pub fn send(&mut self, frames: &[u8]) -> Vec<u8> {
+        self.record(frames)
+    }
+
+    /// The last frame that was skipped because nobody knows its type.
+    pub fn skipped(&mut self) -> Option<Vec<u8>> {
+        self.frames.skipped.take()
+    }
+
+    /// Goes on after a frame that was refused, as no end should.
+    pub fn forgive(&mut self) {
+        self.frames = Frames::default();
     }
 
     fn record(&mut self, plain: &[u8]) -> Vec<u8> {
