@@ -46,6 +46,12 @@ pub struct Attacker {
 }
 
 impl Attacker {
+    /// At 127.0.0.`last`.
+    #[must_use]
+    pub fn new(last: u8, number: usize, target: SocketAddr) -> Self {
+        Self { from: Ipv4Addr::new(127, 0, 0, last), number, target, effort: Arc::default() }
+    }
+
     /// Connects from the attacker's address.
     ///
     /// # Errors
@@ -116,9 +122,8 @@ pub async fn under(
     let attackers = attackers.map_err(|error| Verdict::Error(error.to_string()))?;
     for last in 2..2 + plan.addresses {
         for number in 0..plan.connections {
-            let from = Ipv4Addr::new(127, 0, 0, last);
-            let effort = Arc::clone(&effort);
-            let attacker = Attacker { from, number, target: target.address, effort };
+            let mut attacker = Attacker::new(last, number, target.address);
+            attacker.effort = Arc::clone(&effort);
             attackers.spawn(again_and_again(attacker, plan.attack));
         }
     }

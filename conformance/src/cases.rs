@@ -30,6 +30,10 @@ pub fn all() -> Vec<Case> {
         (Role::Node, gossip::SCRIPTS),
         (Role::Node, attacks::links::SCRIPTS),
         (Role::Relay, relay::SCRIPTS),
+        (Role::Relay, relay::depositing::SCRIPTS),
+        (Role::Relay, relay::fetching::SCRIPTS),
+        (Role::Relay, relay::drops::SCRIPTS),
+        (Role::Relay, relay::kills::SCRIPTS),
         (Role::Relay, attacks::calls::SCRIPTS),
     ] {
         all.extend(scripts.iter().map(|s| Case {

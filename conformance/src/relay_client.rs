@@ -27,19 +27,22 @@ pub fn unpaced() {
     UNPACED.store(true, Ordering::Relaxed);
 }
 
-/// Keeps the suite's calls below the rate for one address (RLY-61): a burst
-/// of 48, then one in 70 ms.
+/// Keeps the suite's calls below the rate for one address (RLY-61): 48 at once, and one in
+/// 70 ms after that.
 pub async fn pace() {
-    static CALLS: Mutex<Option<(Instant, u32)>> = Mutex::new(None);
+    const EACH: Duration = Duration::from_millis(70);
+    const AT_ONCE: u32 = 48;
+    /// When all calls so far would be made, one in 70 ms.
+    static MADE: Mutex<Option<Instant>> = Mutex::new(None);
     if UNPACED.load(Ordering::Relaxed) {
         return;
     }
     let wait = {
-        let mut calls = CALLS.lock().unwrap_or_else(PoisonError::into_inner);
-        let (start, count) = calls.get_or_insert_with(|| (Instant::now(), 0));
-        *count += 1;
-        let due = *start + Duration::from_millis(70) * count.saturating_sub(48);
-        due.saturating_duration_since(Instant::now())
+        let now = Instant::now();
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = made.map_or(now, |made| made.max(now)) + EACH;
+        *made = Some(next);
+        next.saturating_duration_since(now + EACH * AT_ONCE)
     };
     tokio::time::sleep(wait).await;
 }
@@ -258,17 +261,14 @@ impl Client {
         while let Some(answer) =
             timeout(self.deadline, answers.message()).await.map_err(|_| silent())??
         {
-            for refusal in answer.refusals {
-                fates.insert(refusal.id, Fate::Refused(refusal.reason));
+            for refusal in &answer.refusals {
+                fates.insert(refusal.id.clone(), Fate::Refused(refusal.reason));
             }
+            verified_ids(&self.relay_key, &answer).map_err(Status::unknown)?;
             let Some(v1::storage_receipt::Form::List(list)) = answer.receipt.and_then(|r| r.form)
             else {
                 continue;
             };
-            let ids = [list.stored.as_slice(), &list.duplicates].concat();
-            let signature = list.signature.as_slice().try_into().unwrap_or(&[0; 64]);
-            verify_receipt(&self.relay_key, list.time, list.store_until, &ids, signature)
-                .map_err(|refused| Status::unknown(format!("RLY-02: {refused}")))?;
             for id in list.stored.chunks(32) {
                 fates.insert(id.to_vec(), Fate::Stored);
             }
@@ -382,4 +382,24 @@ pub fn verified(info: &v1::GetInfoResponse, nonce: &[u8], authority: &[u8]) -> O
         .verify(&key, signature)
         .ok()?;
     Some(key)
+}
+
+/// The ids that an answer's receipt names, once it verifies; none without a receipt.
+///
+/// # Errors
+/// Why the receipt does not verify.
+pub fn verified_ids(
+    relay_key: &[u8; 32],
+    answer: &v1::SyncResponse,
+) -> Result<Vec<Vec<u8>>, String> {
+    let Some(v1::storage_receipt::Form::List(list)) =
+        answer.receipt.as_ref().and_then(|receipt| receipt.form.as_ref())
+    else {
+        return Ok(Vec::new());
+    };
+    let ids = [list.stored.as_slice(), &list.duplicates].concat();
+    let signature = list.signature.as_slice().try_into().unwrap_or(&[0; 64]);
+    verify_receipt(relay_key, list.time, list.store_until, &ids, signature)
+        .map_err(|refused| format!("RLY-02: {refused}"))?;
+    Ok(ids.chunks(32).map(<[u8]>::to_vec).collect())
 }

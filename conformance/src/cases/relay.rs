@@ -1,7 +1,10 @@
 //! Relays (`spec/relay.md`). Each script has its twin in itself: the honest
 //! owner and depositor are served before and after.
 
-mod drops;
+pub mod depositing;
+pub mod drops;
+pub mod fetching;
+pub mod kills;
 
 use tonic::{Code, Status};
 
