@@ -34,6 +34,7 @@ pub fn all() -> Vec<Case> {
         (Role::Relay, relay::fetching::SCRIPTS),
         (Role::Relay, relay::drops::SCRIPTS),
         (Role::Relay, relay::kills::SCRIPTS),
+        (Role::Relay, relay::places::SCRIPTS),
         (Role::Relay, attacks::calls::SCRIPTS),
     ] {
         all.extend(scripts.iter().map(|s| Case {

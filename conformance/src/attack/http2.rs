@@ -141,14 +141,18 @@ impl Connection {
         }
     }
 
-    /// Waits until the target closes the connection.
+    /// The next frame of the target: its kind and stream.
     ///
     /// # Errors
-    /// As reading has it.
-    pub async fn until_closed(&mut self) -> io::Result<()> {
-        let mut buffer = [0; 16_384];
-        while self.stream.read(&mut buffer).await? > 0 {}
-        Ok(())
+    /// When the target has closed the connection.
+    pub async fn read_frame(&mut self) -> io::Result<(u8, u32)> {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        self.stream.read_exact(&mut payload).await?;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Ok((head[3], stream & 0x7fff_ffff))
     }
 }
 

@@ -5,6 +5,7 @@ pub mod depositing;
 pub mod drops;
 pub mod fetching;
 pub mod kills;
+pub mod places;
 
 use tonic::{Code, Status};
 
