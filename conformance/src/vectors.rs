@@ -21,6 +21,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("link", include_str!("../../spec/vectors/link.json")),
     ("proof", include_str!("../../spec/vectors/proof.json")),
     ("relay", include_str!("../../spec/vectors/relay.json")),
+    ("rpc", include_str!("../../spec/vectors/rpc.json")),
     ("sealed", include_str!("../../spec/vectors/sealed.json")),
 ];
 

@@ -66,7 +66,7 @@ def read_envelope(data: bytes) -> Envelope:
 
 
 def _parse(given: Input) -> Output:
-    data = given.hex("bytes")
+    data = given.hex("bytes") + bytes(given.number("zeros") if "zeros" in given else 0)
     given.done()
     envelope = read_envelope(data)
     return {

@@ -36,7 +36,7 @@ def _compile(*names: str) -> list[Any]:
             sys.path.remove(folder)
 
 
-link_pb, beacon_pb, _relay_pb = _compile("link", "beacon", "relay")
+link_pb, beacon_pb, relay_pb = _compile("link", "beacon", "relay")
 
 #: A rule for a field; true when the value keeps it.
 Rule = Callable[[Any], bool]
@@ -98,7 +98,7 @@ TYPE_OF = {name: number for number, name in FRAME_TYPES.items()}
 
 
 def parse(message: Message, data: bytes) -> Message:
-    """LNK-38: the bytes as a message of this type."""
+    """LNK-38, CNV-18, CNV-19: the bytes as a message of this type."""
     try:
         message.ParseFromString(data)
     except DecodeError as error:
@@ -114,7 +114,7 @@ def _check_wire_types(message: Message) -> None:
         raise Refused("decode", "a field of another wire type")
     for field, value in message.ListFields():
         if field.type == field.TYPE_MESSAGE:
-            for inner in value:
+            for inner in value if field.is_repeated else [value]:
                 _check_wire_types(inner)
 
 
@@ -209,7 +209,7 @@ def _shown_value(field: Any, value: Any) -> Any:
 
 def run_frame(given: Input) -> Output:
     """frame.json."""
-    stream = given.hex("stream")
+    stream = given.hex("stream") * (given.number("times") if "times" in given else 1)
     given.done()
     return {
         "frames": [
@@ -229,3 +229,14 @@ def run_beacon(given: Input) -> Output:
     if beacon.version == 0 or not port_is_good or len(beacon.instance_id) != 16:  # DSC-03
         raise Refused("rule", "a value that is not allowed")
     return shown(beacon)
+
+
+def run_rpc(given: Input) -> Output:
+    """rpc.json: a message of relay.proto, written anew."""
+    types = {name: getattr(relay_pb, name) for name in relay_pb.DESCRIPTOR.message_types_by_name}
+    message = given.one_of("type", types)()
+    data = given.hex("bytes")
+    given.done()
+    parse(message, data)
+    message.DiscardUnknownFields()
+    return {"again": message.SerializeToString(deterministic=True).hex()}

@@ -92,13 +92,13 @@ def safety_number(a: bytes, b: bytes) -> str:
 # Relays (section 5.1); relay.md has the same address without a key.
 
 
-def read_relay_address(reader: Reader, unknown_kind: str) -> tuple[int, bytes, int]:
-    """Kind, address and port; `unknown_kind` is what IDN-21 counts as."""
+def read_relay_address(reader: Reader) -> tuple[int, bytes, int]:
+    """Kind, address and port."""
     kind = reader.uint(1)
     address = reader.counted(1, 64)
     port = reader.uint(2)
     if kind not in (RELAY_HOST, RELAY_ONION):  # IDN-21
-        raise Refused(unknown_kind, f"relay of kind {kind}")
+        raise Refused("rule", f"relay of kind {kind}")
     if kind == RELAY_HOST:
         if not HOST.fullmatch(address):  # IDN-22
             raise Refused("rule", f"host {address!r}")
@@ -120,7 +120,7 @@ def read_relays(reader: Reader, most: int) -> list[dict[str, Any]]:
     """A count and relays, in the names of the vectors; their keys are not checked."""
     relays = []
     for _ in range(reader.count(1, most)):
-        kind, address, port = read_relay_address(reader, "rule")
+        kind, address, port = read_relay_address(reader)
         where = (
             {"host": address.decode("ascii")} if kind == RELAY_HOST else {"onion": address.hex()}
         )

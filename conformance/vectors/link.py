@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from google.protobuf.message import Message
 
 from ed25519 import must_be_signed, public_key, sign
-from frames import FrameReader, encode_frame, link_pb
+from frames import TYPE_OF, FrameReader, encode_frame, link_pb
 from identity import ROLES, check_key, link_auth_bytes
 from layouts import Input, Output, Reader, Refused, label, uint
 
@@ -263,13 +263,10 @@ class End:
         self.peer = auth.identity
 
     def _first_frame(self, plaintext: bytes) -> Message:
-        """LNK-27: exactly one `Auth`; section 5 says which faults of it are `decode`."""
-        frames = self._parsed(plaintext)
-        if self.reader.unknown_bytes:
-            raise Refused("decode", "a first frame of an unknown type")
-        if [name for name, _ in frames] != ["Auth"] or self.reader.buffer:
+        """LNK-27: exactly one `Auth`, by its length and type; then its body."""
+        if plaintext[:6] != uint(max(len(plaintext) - 4, 0), 4) + uint(TYPE_OF["Auth"], 2):
             raise Refused("rule", "not exactly one Auth")
-        return frames[0][1]
+        return self._parsed(plaintext)[0][1]
 
     # Frames.
 

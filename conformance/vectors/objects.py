@@ -41,6 +41,7 @@ OBJECTS: dict[str, Operation] = {
     "link": link.run_link,
     "proof": by("proof", identity.PROOFS),
     "relay": by("proof", relay.PROOFS),
+    "rpc": frames.run_rpc,
     "sealed": by("op", seal.OPERATIONS),
 }
 

@@ -7,7 +7,7 @@ from nacl.exceptions import CryptoError
 
 from card import read_card
 from ed25519 import must_be_signed
-from identity import read_relay_address
+from identity import MAILBOX_KINDS, read_relay_address
 from layouts import Input, Output, Reader, Refused, label, uint
 
 VERSIONS_MAX = 16
@@ -19,7 +19,7 @@ BLOB_LENGTHS = (2048, 4096, 6144, 8192)
 def check_authority(data: bytes) -> bytes:
     """RLY-05: the bytes of an authority."""
     reader = Reader(data)
-    kind, address, port = read_relay_address(reader, "decode")
+    kind, address, port = read_relay_address(reader)
     reader.end()
     return uint(kind, 1) + uint(len(address), 1) + address + uint(port, 2)
 
@@ -91,7 +91,7 @@ PROOFS = {
 
 
 def open_drop(blob: bytes, mailbox: bytes, seq: int, read_key: bytes) -> bytes:
-    """Section 6.3 and RLC-19: the card in a drop."""
+    """Section 6.3: the bytes of the card in a drop."""
     if len(blob) not in BLOB_LENGTHS or blob[0] != 1:  # RLY-54
         raise Refused("decode", f"a blob of {len(blob)} bytes")
     aad = label("card-drop") + mailbox + uint(seq, 8)
@@ -103,8 +103,6 @@ def open_drop(blob: bytes, mailbox: bytes, seq: int, read_key: bytes) -> bytes:
     card = reader.counted(2, len(plain) - 2)
     if any(reader.rest()):  # RLY-54
         raise Refused("rule", "padding that is not zero")
-    if read_card(card).seq != seq:  # RLC-19
-        raise Refused("rule", "the card has another sequence")
     return card
 
 
@@ -112,5 +110,10 @@ def run_drop(given: Input) -> Output:
     """drop.json."""
     blob, seq = given.hex("blob"), given.number("seq")
     mailbox, read_key = given.hex("mailbox", 32), given.hex("read_key", 32)
+    identity, kind = given.hex("identity", 32), given.one_of("kind", MAILBOX_KINDS)
     given.done()
-    return {"card": open_drop(blob, mailbox, seq, read_key).hex()}
+    data = open_drop(blob, mailbox, seq, read_key)
+    card = read_card(data)
+    if (card.identity, card.kind, card.seq) != (identity, kind, seq):  # RLC-19
+        raise Refused("rule", "another card than the one that is looked for")
+    return {"card": data.hex()}

@@ -148,6 +148,15 @@ def _key(given: Input) -> Output:
 
 
 def _seal(given: Input) -> Output:
+    return _sealed(given, 0)
+
+
+def _seal_long(given: Input) -> Output:
+    made = _sealed(given, given.number("zeros"))
+    return {name: made[name] for name in ("enc", "message_id", "signed_hash", "envelope_id")}
+
+
+def _sealed(given: Input, zeros: int) -> dict[str, str]:
     recipient = suite1.KeyPair(given.hex("recipient_seed", 32))
     sender_seed = given.hex("sender_seed", 32)
     message = Signed(
@@ -159,7 +168,7 @@ def _seal(given: Input) -> Output:
         chain_id=given.hex("chain_id", 8),
         counter=given.number("counter"),
         body_type=given.number("body_type"),
-        body=given.hex("body"),
+        body=given.hex("body") + bytes(zeros),
     )
     purge_key, eseed = given.hex("purge_key", 32), given.hex("eseed", 64)
     mailbox, expires_at = given.hex("mailbox", 32), given.number("expires_at")
@@ -217,5 +226,6 @@ OPERATIONS = {
     "hpke-open": _hpke_open,
     "key": _key,
     "seal": _seal,
+    "seal-long": _seal_long,
     "open": _open,
 }

@@ -10,7 +10,7 @@ from layouts import CannotRun
 from objects import REFUSALS, Vector, checked, fault_of
 
 #: The names of inputs that choose what is run, and so are no bytes.
-WORDS = frozenset({"op", "proof", "role", "kind"})
+WORDS = frozenset({"op", "proof", "role", "kind", "type"})
 
 
 def run(files: dict[str, list[Vector]]) -> bool:

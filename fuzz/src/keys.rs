@@ -1,7 +1,7 @@
 //! Invites, cards and addresses.
 
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
-use tortalk_keys::card::Card;
+use tortalk_keys::card::{Card, CardKind};
 use tortalk_keys::fuzzing::with_any_signature;
 use tortalk_keys::invite::Invite;
 use tortalk_keys::relay::{Authority, RelayAddress, RelayHost};
@@ -12,10 +12,10 @@ use tortalk_model::limits::{
     FEATURES_BYTES_MAX, INVITE_BYTES_MAX, INVITE_RELAYS_MAX, INVITE_TEXT_BYTES_MAX, NAME_BYTES_MAX,
     RELAY_HOST_BYTES_MAX,
 };
-use tortalk_model::{MailboxKey, UnixMillis};
+use tortalk_model::{IdentityKey, MailboxKey, UnixMillis};
 use tortalk_relay::authority_text::parse_authority;
 use tortalk_seal::SealingPublic;
-use tortalk_seal::card_drop;
+use tortalk_seal::card_drop::{self, Expected};
 
 /// An accepted card keeps every limit, has what its kind promises, and replaces
 /// nothing that is the same.
@@ -67,7 +67,19 @@ pub fn card_drop(bytes: &[u8]) {
     let aad = [CARD_DROP, mailbox.as_bytes(), &seq.to_be_bytes()].concat();
     let (key, nonce) = (SecretKey::from(read_key), Nonce::from(nonce));
     XChaCha20Poly1305::seal(&key, &nonce, &plain, Some(&aad), &mut blob[25..]).expect("short");
-    let open = || card_drop::open(&blob, &mailbox, seq, &read_key);
+    // Identity and kind are the card's own: what is looked for here is the rest.
+    let (kind, identity) = match plain.get(3..36) {
+        Some([kind, identity @ ..]) => (*kind, identity.try_into().expect("32 bytes")),
+        _ => (0, [0; 32]),
+    };
+    let expected = Expected {
+        identity: IdentityKey::from_bytes(identity),
+        kind: if kind == 0 { CardKind::Intro } else { CardKind::Contact },
+        mailbox,
+        seq,
+        read_key: &read_key,
+    };
+    let open = || card_drop::open(&blob, &expected);
     let Ok(card) = with_any_signature(open) else { return };
     let written = card.as_bytes();
     assert_eq!(card.seq(), seq);

@@ -206,13 +206,7 @@ impl End {
         let fault = rule("LNK-27: not exactly one Auth");
         let head = plain.first_chunk::<6>().ok_or(fault)?;
         let length = u32::from_be_bytes(head[..4].try_into().expect("4 of 6")) as usize;
-        if !(2..=super::frame::FRAME_MAX).contains(&length) {
-            return Err(decode("LNK-34: the length of a frame"));
-        }
         let kind = u16::from_be_bytes([head[4], head[5]]);
-        if FrameType::try_from(i32::from(kind)).is_err() {
-            return Err(decode("LNK-27: an unknown frame, which the vectors class so"));
-        }
         if kind != FrameType::Auth as u16 || plain.len() != length + 4 {
             return Err(fault);
         }

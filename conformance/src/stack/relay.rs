@@ -2,7 +2,7 @@
 
 use super::bytes::{Reader, bytes8, bytes16, join};
 use super::crypto::{sign, valid_key, verify};
-use super::{Taken, decode, rule};
+use super::{Taken, rule};
 
 /// The address of a relay: kind, address, port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Authority {
         Ok(Self { kind, address, port })
     }
 
-    /// The rules of an address; which class an unknown kind has depends on the object.
+    /// The rules of an address.
     ///
     /// # Errors
     /// `rule`.
@@ -52,7 +52,8 @@ impl Authority {
                 if self.address.is_empty() || !self.address.iter().all(fine) {
                     return Err(rule("IDN-22: the host"));
                 }
-                if self.address.ends_with(b".onion") || self.address.ends_with(b".onion.") {
+                let dots = self.address.iter().rev().take_while(|b| **b == b'.').count();
+                if self.address[..self.address.len() - dots].ends_with(b".onion") {
                     return Err(rule("IDN-23: an onion service as host"));
                 }
             }
@@ -73,9 +74,6 @@ impl Authority {
     pub fn read(bytes: &[u8]) -> Taken<Self> {
         let mut reader = Reader::new(bytes);
         let authority = Self::read_from(&mut reader)?;
-        if !(1..=2).contains(&authority.kind) {
-            return Err(decode("RLY-05: the kind"));
-        }
         reader.end()?;
         authority.check()?;
         Ok(authority)

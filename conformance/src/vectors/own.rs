@@ -14,7 +14,7 @@ use crate::stack::invite::Invite;
 use crate::stack::link::{End, Who};
 use crate::stack::noise::Role;
 use crate::stack::relay::{Authority, Info, PullProof, RelayEntry};
-use crate::stack::{Taken, beacon, crypto, decode, drop, proofs, relay, rule};
+use crate::stack::{Taken, beacon, crypto, decode, drop, proofs, relay, rule, v1};
 
 /// What the suite's stack says to a vector's input.
 #[must_use]
@@ -26,11 +26,15 @@ pub fn answer(object: &str, input: &Value) -> Answer {
         "card" => card(&input),
         "drop" => card_drop(&input),
         "envelope" => envelope(&input),
-        "frame" => frames::answer(&input.bytes("stream")),
+        "frame" => {
+            let times = input.0.get("times").map_or(1, |_| input.number("times") as usize);
+            frames::answer(&input.bytes("stream").repeat(times))
+        }
         "invite" => invite(&input),
         "link" => link(&input),
         "proof" => proof(&input),
         "relay" => relay_object(&input),
+        "rpc" => rpc(&input),
         "sealed" => sealed::answer(&input),
         _ => Err(decode("no such object")),
     };
@@ -140,14 +144,18 @@ fn card(input: &Input<'_>) -> Taken<Value> {
 fn card_drop(input: &Input<'_>) -> Taken<Value> {
     let (mailbox, seq) = (input.array("mailbox"), input.number("seq"));
     let bytes = drop::open(&input.array("read_key"), &mailbox, seq, &input.bytes("blob"))?;
-    if Card::read(&bytes)?.seq != seq {
+    let card = Card::read(&bytes)?;
+    if (card.identity, card.kind) != (input.array("identity"), kind_of(input.text("kind"))) {
+        return Err(rule("RLC-19: another card than the one that is looked for"));
+    }
+    if card.seq != seq {
         return Err(rule("RLC-19: another sequence than the drop's"));
     }
     Ok(json!({"card": hex(&bytes)}))
 }
 
 fn envelope(input: &Input<'_>) -> Taken<Value> {
-    let bytes = input.bytes("bytes");
+    let bytes = [input.bytes("bytes"), vec![0; input.number("zeros") as usize]].concat();
     match input.text("op") {
         "parse" => {
             let envelope = Envelope::read(&bytes)?;
@@ -327,5 +335,28 @@ fn relay_object(input: &Input<'_>) -> Taken<Value> {
         }
         _ => relay::verify_drop(&key, input.big("seq"), &input.bytes("blob"), &signature)
             .map(nothing),
+    }
+}
+
+/// A message of `relay.proto`, read and written anew.
+fn rpc(input: &Input<'_>) -> Taken<Value> {
+    fn again<M: prost::Message + Default>(bytes: &[u8]) -> Taken<Value> {
+        let message = M::decode(bytes).map_err(|_| decode("CNV-18: it does not parse"))?;
+        Ok(json!({"again": hex(&message.encode_to_vec())}))
+    }
+    let bytes = &input.bytes("bytes");
+    match input.text("type") {
+        "GetInfoRequest" => again::<v1::GetInfoRequest>(bytes),
+        "GetInfoResponse" => again::<v1::GetInfoResponse>(bytes),
+        "SyncRequest" => again::<v1::SyncRequest>(bytes),
+        "SyncResponse" => again::<v1::SyncResponse>(bytes),
+        "PullRequest" => again::<v1::PullRequest>(bytes),
+        "PullResponse" => again::<v1::PullResponse>(bytes),
+        "PurgeRequest" => again::<v1::PurgeRequest>(bytes),
+        "PutCardRequest" => again::<v1::PutCardRequest>(bytes),
+        "PutCardResponse" => again::<v1::PutCardResponse>(bytes),
+        "GetCardRequest" => again::<v1::GetCardRequest>(bytes),
+        "GetCardResponse" => again::<v1::GetCardResponse>(bytes),
+        _ => Err(decode("no such message")),
     }
 }

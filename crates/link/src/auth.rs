@@ -6,7 +6,7 @@ use tortalk_keys::link_auth::{self, AuthClaim, Role};
 use tortalk_keys::{IdentitySecret, Signature, identity_from_bytes};
 use tortalk_model::limits::UNAUTHENTICATED_BYTES_MAX;
 use tortalk_model::{DeviceId, IdentityKey, InstanceId};
-use tortalk_wire::{Auth, Frame, FrameDecoder};
+use tortalk_wire::{Auth, Frame, FrameDecoder, FrameType};
 
 use crate::error::{LinkError, PeerFault};
 use crate::session::Session;
@@ -66,15 +66,14 @@ pub(crate) fn verify(
     session: &Session,
     plain: &[u8],
 ) -> Result<PeerAuth, LinkError> {
-    let mut rest = plain;
-    let mut decoder = FrameDecoder::with_limits(UNAUTHENTICATED_BYTES_MAX, 0);
-    let Some(Frame::Auth(auth)) = decoder.next(&mut rest)? else {
-        return Err(PeerFault::NotAuth.into());
-    };
     // req: LNK-27
-    if !rest.is_empty() {
+    if !is_one_auth(plain) {
         return Err(PeerFault::NotAuth.into());
     }
+    let mut decoder = FrameDecoder::with_limits(UNAUTHENTICATED_BYTES_MAX, 0);
+    let Some(Frame::Auth(auth)) = decoder.next(&mut &plain[..])? else {
+        return Err(PeerFault::NotAuth.into());
+    };
     // req: LNK-28
     if identity_from_bytes(*auth.identity.as_bytes()).is_err() {
         return Err(PeerFault::Identity.into());
@@ -105,4 +104,11 @@ pub(crate) fn verify(
         instance_id: claim.instance_id,
         version: session.version,
     })
+}
+
+/// Whether type and length say that these bytes are one `Auth` and nothing else.
+fn is_one_auth(plain: &[u8]) -> bool {
+    let Some(([a, b, c, d, e, f], body)) = plain.split_first_chunk() else { return false };
+    let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+    length == 2 + body.len() && FrameType(u16::from_be_bytes([*e, *f])) == FrameType::AUTH
 }

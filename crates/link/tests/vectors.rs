@@ -26,16 +26,17 @@ fn links() {
          `device_id`, `instance_id`, and `ephemeral` as the 32 random bytes of its X25519 key. It \
          speaks version 1 only and writes its list as 010001. `receives` is what the other end \
          sends, one flight after the other; the tested end writes what it has to before each and \
-         after the last; as responder it admits whoever is authenticated. `output.writes` is what \
-         it writes before each flight and after the last, with each frame's record made as soon as \
-         the frame is due; `output.frames` the frames that it hands on, encoded again; \
-         `output.peer` the other end's identity. `decode`: the framing is broken. `rule`: a \
-         handshake that fails \
-         for any reason, or a rule of the link. `signature`: the peer does not prove who it is. \
-         `seal`: a record that does not decrypt. `policy`: no common version, or the node itself. \
-         Where `peer_identity_seed` and `peer_ephemeral` are given, the other end is made of them. \
-         What is refused is refused at the last flight. An end that refuses writes nothing from \
-         then on but a Bye{PROTOCOL} once both are through.",
+         after the last; as responder it admits whoever is authenticated when the flight has been \
+         read to its end. `output.writes` is what it writes before each flight and after the \
+         last, with each frame's record made as soon as the frame is due; `output.frames` the \
+         frames that it hands on, encoded again; `output.peer` the other end's identity. \
+         `decode`: a frame that breaks LNK-34 to LNK-39 or LNK-42, once the first record is known \
+         to be an Auth. `rule`: a handshake that fails for any reason, a first record that is not \
+         exactly one Auth, or another rule of the link. `signature`: the peer does not prove who \
+         it is. `seal`: a record that does not decrypt. `policy`: no common version, or the node \
+         itself. Where `peer_identity_seed` and `peer_ephemeral` are given, the other end is made \
+         of them. What is refused is refused at the last flight. An end that refuses writes \
+         nothing from then on but a Bye{PROTOCOL} once both are through.",
         vectors(),
         run,
     );
@@ -341,6 +342,7 @@ fn broken_auth(role: Role) -> Vec<Vector> {
         auth("auth-zero", "LNK-29", "zeros", Signature, &changed(|a| a.signature = [0; 64])),
         auth("auth-small-order", "LNK-28", "an identity of order 1", Rule, &small_order),
         auth("auth-version", "LNK-30", "version 2", Rule, &changed(|auth| auth.version = 2)),
+        auth("auth-version-0", "LNK-30", "version 0", Rule, &changed(|auth| auth.version = 0)),
         auth("auth-self", "LNK-31", "the node itself", Policy, &|raw| raw.auth(&us())),
         plain("auth-and-more", "LNK-27", "Auth and Pull in one record", Rule, &|raw| {
             [Frame::Auth(raw.auth(&them())).encode(), Frame::Pull.encode()].concat()
@@ -349,8 +351,24 @@ fn broken_auth(role: Role) -> Vec<Vector> {
             Frame::Auth(raw.auth(&them())).encode()[..60].to_vec()
         }),
         plain("no-auth", "LNK-27", "a Pull first", Rule, &|_| Frame::Pull.encode()),
-        plain("no-auth-unknown", "LNK-27", "a frame to skip first", Decode, &|raw| {
+        plain("no-auth-unknown", "LNK-27", "a frame to skip first", Rule, &|raw| {
             [&[0, 0, 0, 2, 0, 0x77][..], &Frame::Auth(raw.auth(&them())).encode()].concat()
+        }),
+        plain("no-auth-critical", "LNK-27", "an unknown critical frame first", Rule, &|_| {
+            vec![0, 0, 0, 2, 0x80, 0x99]
+        }),
+        plain("auth-length-short", "LNK-27", "Auth with a length of 1", Rule, &|raw| {
+            let auth = Frame::Auth(raw.auth(&them())).encode();
+            [&[0, 0, 0, 1], &auth[4..]].concat()
+        }),
+        plain("auth-length-long", "LNK-27", "Auth with a length of 131,073", Rule, &|raw| {
+            let auth = Frame::Auth(raw.auth(&them())).encode();
+            [&[0, 2, 0, 1], &auth[4..]].concat()
+        }),
+        plain("auth-wire-type", "CNV-18", "a version as bytes", Decode, &|raw| {
+            let auth = Frame::Auth(raw.auth(&them())).encode();
+            let length = (auth.len() as u32 - 4 + 3).to_be_bytes();
+            [&length[..], &auth[4..], &[0x22, 1, 1]].concat()
         }),
         plain("auth-length", "LNK-39", "an identity of 31 bytes", Decode, &|_| {
             [&[0, 0, 0, 35, 0x80, 0x01, 0x0a, 31][..], &[7; 31]].concat()

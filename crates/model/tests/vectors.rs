@@ -8,17 +8,20 @@ use tortalk_model::{
 use tortalk_testkit::vectors::{Outcome, Vector, Verdict, check};
 
 const ABOUT: &str = "op `parse`: `bytes` from outside become an envelope, whose fields and \
-    `envelope_id` are the output. op `purge`: ok when `purge_key` lets a holder forget the \
-    envelope `bytes`. op `key-id`: the name of the sealing key `public`; op `purge-hash`: the \
-    commitment to `purge_key`.";
+    `envelope_id` are the output; where `zeros` is given, so many zero bytes follow `bytes`. op \
+    `purge`: ok when `purge_key` lets a holder forget the envelope `bytes`. op `key-id`: the name \
+    of the sealing key `public`; op `purge-hash`: the commitment to `purge_key`.";
 
 const HOUR: u64 = 3_600_000;
+/// From 1,024; the two smaller ones have vectors of their own.
+const BUCKETS: [u32; 7] = [1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
 /// A suite that no version knows.
 const OTHER_SUITE: u16 = 0xfffe;
 
 #[test]
 fn envelope() {
     let mut vectors = accepted();
+    vectors.extend(buckets());
     vectors.extend(truncated());
     vectors.extend(refused_layouts());
     vectors.extend(refused_rules());
@@ -27,7 +30,7 @@ fn envelope() {
 
 fn run(vector: &Vector) -> Outcome {
     match vector.str("op") {
-        "parse" => match Envelope::parse(vector.bytes("bytes")) {
+        "parse" => match Envelope::parse(whole(vector)) {
             Ok(envelope) => fields(&envelope),
             Err(error) => verdict(error).into(),
         },
@@ -43,6 +46,12 @@ fn run(vector: &Vector) -> Outcome {
         }
         other => panic!("{}: op `{other}`", vector.id),
     }
+}
+
+/// `bytes` and the zeros behind them.
+fn whole(vector: &Vector) -> Vec<u8> {
+    let zeros = if vector.input.contains_key("zeros") { vector.u64("zeros") } else { 0 };
+    [vector.bytes("bytes"), vec![0; zeros as usize]].concat()
 }
 
 fn verdict(error: EnvelopeError) -> Verdict {
@@ -149,6 +158,50 @@ fn accepted() -> Vec<Vector> {
             .hex("public", &public)
             .gives_hex("key_id", key_id(&public).as_bytes()),
     ]
+}
+
+/// An envelope whose `sealed` is so many zeros.
+fn of_zeros(vector: Vector, header: &EnvelopeHeader, sealed: u32) -> Vector {
+    let head = Writer::new().raw(&header.to_bytes()).u32(sealed).into_vec();
+    vector.text("op", "parse").hex("bytes", head).number("zeros", sealed.into())
+}
+
+/// Every bucket of suite 1, and what is right beside it.
+fn buckets() -> Vec<Vector> {
+    let mut vectors = Vec::new();
+    for bucket in BUCKETS {
+        let sealed = 1120 + bucket + 16;
+        let of = |id: String, comment: &str, expect, sealed| {
+            let vector = Vector::refused(&id, &["ENV-08"], comment, expect);
+            of_zeros(vector, &suite_1(), sealed)
+        };
+        let mut fits = of(format!("env-bucket-{bucket}"), "A bucket.", Verdict::Ok, sealed);
+        fits.output = run(&fits).output;
+        vectors.push(fits);
+        for (word, sealed) in [("below", sealed - 1), ("above", sealed + 1)] {
+            let id = format!("env-bucket-{bucket}-{word}");
+            // Above the largest bucket there is no room in any suite.
+            let (comment, expect) = match sealed {
+                66_673 => ("A byte more than the largest `sealed`.", Verdict::Decode),
+                _ => ("A byte beside it.", Verdict::Rule),
+            };
+            vectors.push(of(id, comment, expect, sealed));
+        }
+    }
+    let mut largest = of_zeros(
+        Vector::ok("env-sealed-largest", &["ENV-01"], "66,672 bytes in an unknown suite."),
+        &header(),
+        66_672,
+    );
+    largest.output = run(&largest).output;
+    let over = Vector::refused(
+        "env-sealed-over-limit-whole",
+        &["CNV-05", "ENV-01"],
+        "66,673 bytes in an unknown suite, all of them there.",
+        Verdict::Decode,
+    );
+    vectors.extend([largest, of_zeros(over, &header(), 66_673)]);
+    vectors
 }
 
 fn truncated() -> Vec<Vector> {

@@ -11,12 +11,12 @@
 //! `tortalk-keys` checks, and the card's own.
 
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
-use tortalk_keys::card::{Card, CardError};
-use tortalk_model::MailboxKey;
+use tortalk_keys::card::{Card, CardError, CardKind};
 use tortalk_model::bytes::{LayoutError, Reader, Writer};
 use tortalk_model::entropy::{Entropy, array};
 use tortalk_model::hash::label::CARD_DROP;
 use tortalk_model::limits::relay::CARD_BLOB_SIZES;
+use tortalk_model::{IdentityKey, MailboxKey};
 use zeroize::Zeroizing;
 
 const LAYOUT: u8 = 1;
@@ -47,9 +47,30 @@ pub enum CardDropError {
     /// What is inside is no card.
     #[error("a sealed card: {0}")]
     Card(#[from] CardError),
-    /// The card inside bears another sequence than the drop.
+    /// The card inside is somebody else's (RLC-19).
+    #[error("a sealed card is somebody else's")]
+    Identity,
+    /// The card inside is not of the kind of the drop's mailbox (RLC-19).
+    #[error("a sealed card is not of the kind of its mailbox")]
+    Kind,
+    /// The card inside bears another sequence than the drop (RLC-19).
     #[error("a sealed card bears another sequence than its drop")]
     Sequence,
+}
+
+/// What a reader knows of a drop before it looks into it.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    /// Whose card is looked for.
+    pub identity: IdentityKey,
+    /// Of which kind the drop's mailbox is.
+    pub kind: CardKind,
+    /// The drop's mailbox.
+    pub mailbox: MailboxKey,
+    /// The drop's sequence.
+    pub seq: u64,
+    /// What the blob was sealed under.
+    pub read_key: &'a [u8; 32],
 }
 
 /// Seals a card for the drop of `mailbox`; the drop's sequence is the card's.
@@ -84,19 +105,11 @@ pub fn seal(
     blob
 }
 
-/// Opens what lies in the drop of `mailbox` under the sequence `seq`.
-///
-/// Whose card it is and of which kind is left to the caller, as is the mailbox's
-/// signature over the drop.
+/// Opens what lies in a drop. The mailbox's signature over the drop is left to the caller.
 ///
 /// # Errors
 /// In the order of [`CardDropError`]'s variants, which is the checking order.
-pub fn open(
-    blob: &[u8],
-    mailbox: &MailboxKey,
-    seq: u64,
-    read_key: &[u8; 32],
-) -> Result<Card, CardDropError> {
+pub fn open(blob: &[u8], expected: &Expected<'_>) -> Result<Card, CardDropError> {
     // req: RLY-54
     if !CARD_BLOB_SIZES.contains(&blob.len()) {
         return Err(CardDropError::Length(blob.len()));
@@ -111,10 +124,10 @@ pub fn open(
     let mut plain = Zeroizing::new(vec![0; blob.len() - OVERHEAD]);
     // req: RLY-52
     XChaCha20Poly1305::open(
-        &SecretKey::from(*read_key),
+        &SecretKey::from(*expected.read_key),
         &Nonce::from(nonce),
         reader.rest(),
-        Some(&associated_data(mailbox, seq)),
+        Some(&associated_data(&expected.mailbox, expected.seq)),
         &mut plain,
     )
     .map_err(|_| CardDropError::Sealed)?;
@@ -127,7 +140,15 @@ pub fn open(
     }
     let card = Card::parse(card)?;
     // req: RLC-19
-    if card.seq() != seq {
+    if card.identity() != expected.identity {
+        return Err(CardDropError::Identity);
+    }
+    // req: RLC-19
+    if card.kind() != expected.kind {
+        return Err(CardDropError::Kind);
+    }
+    // req: RLC-19
+    if card.seq() != expected.seq {
         return Err(CardDropError::Sequence);
     }
     Ok(card)

@@ -21,9 +21,10 @@ fn frames() {
         "`stream` is the byte stream of an authenticated link, from its first byte. `ok`: every \
          frame in it is accepted; `output.frames` lists those that are not skipped, with 64-bit \
          numbers as decimal text. `decode`: no framing or no protobuf. `rule`: a type, length or \
-         value that is not allowed. A stream may end inside a frame.",
+         value that is not allowed. A stream may end inside a frame. Where `times` is given, the \
+         stream is `stream` so many times, one behind the other.",
         frame_vectors(),
-        |vector| run_frames(&vector.bytes("stream")),
+        |vector| run_frames(&stream_of(vector)),
     );
 }
 
@@ -36,6 +37,11 @@ fn beacons() {
         beacon_vectors(),
         run_beacon,
     );
+}
+
+fn stream_of(vector: &Vector) -> Vec<u8> {
+    let times = if vector.input.contains_key("times") { vector.u64("times") } else { 1 };
+    vector.bytes("stream").repeat(times as usize)
 }
 
 fn run_frames(stream: &[u8]) -> Outcome {
@@ -279,6 +285,50 @@ fn tolerated_frames() -> Vec<Vector> {
             ),
         ),
         ok(
+            "frame-length-most",
+            &["LNK-34"],
+            "a Pull of 131,072 bytes announced; the stream ends behind its type",
+            &[0, 2, 0, 0, 0x80, 0x20],
+        ),
+        ok(
+            "frame-auth-version-0",
+            &["LNK-39"],
+            "an Auth of version 0 parses; that it is not the link's is another check (LNK-30)",
+            &framed(0x8001, &auth([32, 8, 16, 64], 0)),
+        ),
+        ok(
+            "frame-ttl-over-32-bits",
+            &["CNV-19"],
+            "a ttl of 2^32 + 3: its low 32 bits count",
+            &framed(0x8022, &msg((1 << 32) + 3, 16, 1)),
+        ),
+        ok(
+            "frame-unacked-over-32-bits",
+            &["CNV-19"],
+            "an unacked_max of 2^63 + 2^32 + 5: its low 32 bits count",
+            &framed(0x8003, &hello(0, 16, (1 << 63) + (1 << 32) + 5)),
+        ),
+        ok(
+            "frame-count-over-32-bits",
+            &["CNV-19"],
+            "a count of 2^64 - 1: its low 32 bits count",
+            &framed(0x8021, &number(1, u64::MAX)),
+        ),
+        ok(
+            "frame-result-over-32-bits",
+            &["CNV-19"],
+            "an Ack whose result is 2^32 + 1, which is STORED",
+            &framed(0x8024, &[bytes(1, &[0xe1; 32]), number(2, (1 << 32) + 1)].concat()),
+        ),
+        ok(
+            "frame-unknown-budget",
+            &["LNK-37"],
+            "frames of a type below 0x8000 that is not known, \
+            1,024 bytes each with their lengths",
+            &framed(0x0077, &[0xff; 1018]),
+        )
+        .number("times", 1024),
+        ok(
             "frame-cut-off",
             &["LNK-34"],
             "End and the start of another frame: one frame, and more may come",
@@ -317,6 +367,14 @@ fn broken_framing() -> Vec<Vector> {
             &[&Frame::End.encode()[..], &framed(0xffff, &[])].concat(),
             Rule,
         ),
+        refused(
+            "frame-unknown-budget-over",
+            "LNK-37",
+            "the same, once more: more than 1,048,576 bytes",
+            &framed(0x0077, &[0xff; 1018]),
+            Rule,
+        )
+        .number("times", 1025),
     ]
 }
 
@@ -326,30 +384,13 @@ type Case = (&'static str, &'static str, &'static str, u16, Vec<u8>, Verdict);
 fn broken_bodies() -> Vec<Vector> {
     use Verdict::{Decode, Rule};
     let id = bytes(1, &[0xe1; 32]);
-    let auth = |lengths: [usize; 4], version: u64| {
-        let [identity, device, instance, signature] = lengths;
-        [
-            bytes(1, &vec![0xa1; identity]),
-            bytes(2, &vec![0xa2; device]),
-            bytes(3, &vec![0xa3; instance]),
-            number(4, version),
-            bytes(5, &vec![0xa4; signature]),
-        ]
-        .concat()
-    };
-    let hello = |features: usize, store: usize, unacked: u64| {
-        [bytes(1, &vec![0; features]), bytes(2, &vec![0; store]), number(6, unacked)].concat()
-    };
-    let msg = |ttl: u64, stamp: usize, envelope: usize| {
-        [number(1, ttl), bytes(2, &vec![0; stamp]), bytes(3, &vec![0; envelope])].concat()
-    };
     let proof = |mailbox: usize, signature: usize| {
         let proof = [bytes(1, &vec![0; mailbox]), bytes(2, &vec![0; signature])].concat();
         bytes(1, &proof)
     };
     let cases: Vec<Case> = vec![
         ("frame-not-protobuf", "LNK-38", "a Ping of 0xff bytes", 0x0005, vec![0xff; 11], Decode),
-        ("frame-wrong-wire-type", "LNK-38", "a nonce as bytes", 0x0005, bytes(1, &[0]), Decode),
+        ("frame-wrong-wire-type", "CNV-18", "a nonce as bytes", 0x0005, bytes(1, &[0]), Decode),
         (
             "frame-body-truncated",
             "LNK-38",
@@ -431,7 +472,34 @@ fn broken_bodies() -> Vec<Vector> {
         ("frame-purge-none", "LNK-39", "no key", 0x8027, vec![], Rule),
         ("frame-purge-257", "LNK-39", "257 keys", 0x8027, id.repeat(257), Rule),
         ("frame-purge-key", "LNK-39", "an empty key", 0x8027, bytes(1, &[]), Rule),
-        ("frame-purge-wire-type", "LNK-38", "a key as a number", 0x8027, number(1, 7), Decode),
+        ("frame-purge-wire-type", "CNV-18", "a key as a number", 0x8027, number(1, 7), Decode),
+        (
+            "frame-wire-type-beside",
+            "CNV-18",
+            "a nonce as a number and once more as 8 bytes of wire type 1",
+            0x0005,
+            [&number(1, 7)[..], &[0x09, 7, 0, 0, 0, 0, 0, 0, 0]].concat(),
+            Decode,
+        ),
+        (
+            "frame-wire-type-inside",
+            "CNV-18",
+            "a good mailbox proof, and its mailbox once more as a number",
+            0x8002,
+            {
+                let good = [bytes(1, &[0; 32]), bytes(2, &[0; 64])].concat();
+                bytes(1, &[good, number(1, 7)].concat())
+            },
+            Decode,
+        ),
+        (
+            "frame-ttl-over-32-bits-high",
+            "CNV-19",
+            "a ttl of 2^32 + 256: the low 32 bits are too large",
+            0x8022,
+            msg((1 << 32) + 256, 16, 1),
+            Rule,
+        ),
     ];
     cases
         .into_iter()
@@ -466,6 +534,14 @@ fn beacon_vectors() -> Vec<Vector> {
         good("beacon-lowest-port", "DSC-03", "port 1024", fields(1, 1024, 16), 1, 1024),
         good("beacon-highest-port", "DSC-03", "port 65535", fields(1, 65_535, 16), 1, 65_535),
         good("beacon-later", "DSC-04", "a later version with one more field", later, 2, 40_000),
+        good(
+            "beacon-over-32-bits",
+            "CNV-19",
+            "version 2^32 + 1 and port 2^32 + 1024: the low 32 bits count",
+            fields((1 << 32) + 1, (1 << 32) + 1024, 16),
+            1,
+            1024,
+        ),
         good("beacon-64", "DSC-02", "64 bytes, the most that is allowed", full, 1, 1024),
         refused("beacon-65", "DSC-02", "65 bytes", Decode, over),
         refused("beacon-1500", "DSC-02", "a full packet", Decode, vec![0x0a; 1500]),
@@ -477,6 +553,9 @@ fn beacon_vectors() -> Vec<Vector> {
             bytes.pop();
             bytes
         }),
+        refused("beacon-wire-type", "CNV-18", "a port as bytes", Decode, {
+            [number(1, 1), bytes(2, &[4, 0]), bytes(3, &[0x5a; 16])].concat()
+        }),
         refused("beacon-version-0", "DSC-03", "version 0", Rule, fields(0, 54_321, 16)),
         refused("beacon-no-port", "DSC-03", "no port", Rule, no_port),
         refused("beacon-port-1023", "DSC-03", "port 1023", Rule, fields(1, 1023, 16)),
@@ -485,6 +564,27 @@ fn beacon_vectors() -> Vec<Vector> {
         refused("beacon-instance-15", "DSC-03", "15 bytes", Rule, fields(1, 54_321, 15)),
         refused("beacon-instance-17", "DSC-03", "17 bytes", Rule, fields(1, 54_321, 17)),
     ]
+}
+
+/// An `Auth` with fields of these lengths.
+fn auth(lengths: [usize; 4], version: u64) -> Vec<u8> {
+    let [identity, device, instance, signature] = lengths;
+    [
+        bytes(1, &vec![0xa1; identity]),
+        bytes(2, &vec![0xa2; device]),
+        bytes(3, &vec![0xa3; instance]),
+        number(4, version),
+        bytes(5, &vec![0xa4; signature]),
+    ]
+    .concat()
+}
+
+fn hello(features: usize, store: usize, unacked: u64) -> Vec<u8> {
+    [bytes(1, &vec![0; features]), bytes(2, &vec![0; store]), number(6, unacked)].concat()
+}
+
+fn msg(ttl: u64, stamp: usize, envelope: usize) -> Vec<u8> {
+    [number(1, ttl), bytes(2, &vec![0; stamp]), bytes(3, &vec![0; envelope])].concat()
 }
 
 /// `length ‖ type ‖ body`.

@@ -7,6 +7,9 @@ use crate::stack::envelope::{Envelope, envelope_id, key_id, purge_hash};
 use crate::stack::seal::{self, Encapsulation, SealingKey, Signed};
 use crate::stack::{Taken, body, crypto};
 
+/// What `seal-long` gives.
+const LONG_OUTPUT: [&str; 4] = ["enc", "message_id", "signed_hash", "envelope_id"];
+
 pub(super) fn answer(input: &Input<'_>) -> Taken<Value> {
     let key = || SealingKey::new(&input.array("recipient_seed"));
     let info = input.bytes("info");
@@ -31,7 +34,13 @@ pub(super) fn answer(input: &Input<'_>) -> Taken<Value> {
             let plain = key().open(&input.bytes("enc"), &info, &aad, &ciphertext)?;
             Ok(json!({"plaintext": hex(&plain)}))
         }
-        "seal" => seal_draft(input, &key().public),
+        "seal" => seal_draft(input, &key()),
+        "seal-long" => {
+            let mut output = seal_draft(input, &key())?;
+            let fields = output.as_object_mut().expect("an object");
+            fields.retain(|name, _| LONG_OUTPUT.contains(&name.as_str()));
+            Ok(output)
+        }
         _ => {
             let envelope = Envelope::read(&input.bytes("envelope"))?;
             let opened = seal::open(&envelope, &key(), &input.array("me"))?;
@@ -40,7 +49,8 @@ pub(super) fn answer(input: &Input<'_>) -> Taken<Value> {
     }
 }
 
-fn seal_draft(input: &Input<'_>, public: &[u8]) -> Taken<Value> {
+fn seal_draft(input: &Input<'_>, key: &SealingKey) -> Taken<Value> {
+    let public = key.public.as_slice();
     const HOUR: u64 = crate::stack::envelope::HOUR_MS;
     let seed = input.array("sender_seed");
     let body_type = input.number("body_type") as u16;
@@ -56,7 +66,7 @@ fn seal_draft(input: &Input<'_>, public: &[u8]) -> Taken<Value> {
         chain_id: if visible { input.array("chain_id") } else { [0; 8] },
         counter: if visible { input.number("counter") } else { 0 },
         body_type,
-        body: input.bytes("body"),
+        body: [input.bytes("body"), vec![0; input.number("zeros") as usize]].concat(),
     };
     let bytes = signed.bytes();
     let signature = seal::sign_message(&seed, &bytes);
@@ -73,6 +83,8 @@ fn seal_draft(input: &Input<'_>, public: &[u8]) -> Taken<Value> {
     };
     let plain = seal::plaintext(&purge_key, &bytes, &signature);
     seal::seal_into(&mut envelope, public, &input.array("eseed"), &plain)?;
+    let again = Envelope::read(&envelope.bytes())?;
+    seal::open(&again, key, &signed.audience)?;
     let (enc, ciphertext) = envelope.sealed.split_at(seal::ENC_LEN);
     Ok(json!({
         "signed": hex(&bytes),

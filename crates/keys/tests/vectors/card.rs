@@ -11,6 +11,28 @@ use crate::raw_card::{NEW_YEAR, RawCard, RawMailbox, key, public, relay, sealing
 
 const ABOUT: &str = "input.card is a card's bytes. output.newest_key_id names the sealing key \
     that is used one hour after 2026-01-01T00:00:00Z; empty when there is none.";
+/// What no name may contain (IDN-36): the first and the last of each range.
+const FORBIDDEN: [(u32, u32); 19] = [
+    (0x0000, 0x001f),
+    (0x007f, 0x009f),
+    (0x00ad, 0x00ad),
+    (0x034f, 0x034f),
+    (0x061c, 0x061c),
+    (0x115f, 0x1160),
+    (0x17b4, 0x17b5),
+    (0x180b, 0x180f),
+    (0x200b, 0x200f),
+    (0x2028, 0x202e),
+    (0x2060, 0x206f),
+    (0x3164, 0x3164),
+    (0xfe00, 0xfe0e),
+    (0xfeff, 0xfeff),
+    (0xffa0, 0xffa0),
+    (0xfff0, 0xfffb),
+    (0x1bca0, 0x1bca3),
+    (0x1d173, 0x1d17a),
+    (0xe0000, 0xe0fff),
+];
 const DAY: u64 = 24 * 3_600_000;
 const HOUR: u64 = 3_600_000;
 
@@ -67,6 +89,7 @@ fn vectors() -> Vec<Vector> {
     let mut vectors = positive();
     vectors.extend(not_the_layout());
     vectors.extend(broken_rules());
+    vectors.extend(forbidden_characters());
     vectors.extend(wrong_signatures());
     vectors
 }
@@ -81,6 +104,12 @@ fn positive() -> Vec<Vector> {
     };
     let intro = RawCard::intro;
     let contact = RawCard::contact;
+    let around: Vec<char> =
+        FORBIDDEN.iter().flat_map(|&(first, last)| around(first, last)).collect();
+    let named = |name: &[char]| {
+        let name: String = name.iter().collect();
+        intro().change(|c| c.name = name.into_bytes())
+    };
     vec![
         ok("card-intro", &["IDN-42", "CNV-03"], "the smallest sensible card", intro()),
         ok("card-contact", &["IDN-42", "IDN-40"], "with relay and onion", contact()),
@@ -106,6 +135,13 @@ fn positive() -> Vec<Vector> {
             "64 bytes of name that are 32 characters",
             intro().change(|c| c.name = "ß".repeat(32).into_bytes()),
         ),
+        ok(
+            "card-name-around-1",
+            &["IDN-36"],
+            "the characters right before and behind those that are not allowed, first part",
+            named(&around[..18]),
+        ),
+        ok("card-name-around-2", &["IDN-36"], "the same, second part", named(&around[18..])),
         ok(
             "card-unknown-extensions",
             &["IDN-43", "CNV-01"],
@@ -135,6 +171,31 @@ fn positive() -> Vec<Vector> {
                 .change(|c| c.sealing_keys[0].1 = NEW_YEAR + HOUR),
         ),
     ]
+}
+
+/// The characters right before and behind a range; there is none before U+0000.
+fn around(first: u32, last: u32) -> impl Iterator<Item = char> {
+    let before = first.checked_sub(1);
+    before.into_iter().chain([last + 1]).filter_map(char::from_u32)
+}
+
+/// Cards with a name that has the first or the last character of a range.
+fn forbidden_characters() -> Vec<Vector> {
+    let mut vectors = Vec::new();
+    for (first, last) in FORBIDDEN {
+        for code in if first == last { vec![first] } else { vec![first, last] } {
+            // These have vectors among the broken rules.
+            if [0x0000, 0x200b, 0x202e].contains(&code) {
+                continue;
+            }
+            let name = format!("A{}b", char::from_u32(code).expect("a character"));
+            let (id, comment) = (format!("card-name-{code:04x}"), format!("U+{code:04X}"));
+            let card = RawCard::intro().change(|c| c.name = name.into_bytes());
+            let vector = Vector::refused(&id, &["IDN-36"], &comment, Verdict::Rule);
+            vectors.push(vector.hex("card", card.bytes()));
+        }
+    }
+    vectors
 }
 
 fn not_the_layout() -> Vec<Vector> {
@@ -238,6 +299,12 @@ fn not_the_layout() -> Vec<Vector> {
                 part.onion_flag = 2;
                 part.onion.clear();
             }),
+        ),
+        card(
+            "card-onion-flag-2-whole",
+            &["IDN-33"],
+            "onion flag 2, and a whole onion service behind it",
+            contact().change_contact(|part| part.onion_flag = 2),
         ),
         card(
             "card-features-257",

@@ -10,6 +10,13 @@ use tortalk_testkit::vectors::{Outcome, Vector, Verdict, check};
 use crate::edge;
 use crate::raw_card::{public, relay};
 
+/// The characters with the Unicode property White_Space.
+const WHITE_SPACE: [char; 25] = [
+    '\t', '\n', '\u{b}', '\u{c}', '\r', ' ', '\u{85}', '\u{a0}', '\u{1680}', '\u{2000}',
+    '\u{2001}', '\u{2002}', '\u{2003}', '\u{2004}', '\u{2005}', '\u{2006}', '\u{2007}', '\u{2008}',
+    '\u{2009}', '\u{200a}', '\u{2028}', '\u{2029}', '\u{202f}', '\u{205f}', '\u{3000}',
+];
+
 const ABOUT: &str = "input.text is what a person pasted; input.bytes is the same after base32. \
     output.text and output.qr are what an encoder writes.";
 
@@ -116,6 +123,12 @@ fn positive() -> Vec<Vector> {
             &full_body(&[relay(1, &[b'h'; 38], 443), relay(1, &[b'i'; 38], 443)]),
         ),
         of_bytes(
+            "invite-host-hyphen",
+            &["IDN-22"],
+            "a host with a hyphen",
+            &full_body(&[relay(1, b"xn--nxasmq6b.relay-2.example", 443)]),
+        ),
+        of_bytes(
             "invite-host-64",
             &["IDN-22"],
             "the longest host name",
@@ -131,7 +144,29 @@ fn positive() -> Vec<Vector> {
             "white space around it, some of it not ASCII",
             &format!("\u{a0}\t {text}\u{2003}\n"),
         ),
+        of_text(
+            "invite-text-white-space",
+            &["IDN-14"],
+            "each of the 25 characters of white space, the first inside of the scheme",
+            &between(&text, &WHITE_SPACE),
+        ),
+        of_text(
+            "invite-text-4096",
+            &["IDN-15"],
+            "exactly as long as a text may be",
+            &format!("{text}{}", " ".repeat(4096 - text.len())),
+        ),
     ]
+}
+
+/// The letters of `text` with one of `characters` behind each from the second on.
+fn between(text: &str, characters: &[char]) -> String {
+    let mut made = String::new();
+    for (i, letter) in text.chars().enumerate() {
+        made.push(letter);
+        made.extend(i.checked_sub(1).and_then(|i| characters.get(i)));
+    }
+    made
 }
 
 fn with_output(mut vector: Vector) -> Vector {
@@ -155,6 +190,13 @@ fn damaged_texts() -> Vec<Vector> {
     let other = if text.as_bytes()[40] == b'c' { "d" } else { "c" };
     let unused_bits = if bare.ends_with('a') { "b" } else { "r" };
     let unused_bits = format!("{}{unused_bits}", &bare[..bare.len() - 1]);
+    let behind_40 = |character: char| {
+        let mut text = text.clone();
+        text.insert(40, character);
+        text
+    };
+    let kelvin = text.replacen('k', "\u{212a}", 1);
+    assert_ne!(kelvin, text, "there is a k to be replaced");
     vec![
         refused("invite-text-empty", &["IDN-16"], "nothing", ""),
         refused("invite-text-foreign", &["IDN-16"], "a web address", "https://example.org/a"),
@@ -164,6 +206,36 @@ fn damaged_texts() -> Vec<Vector> {
         refused("invite-text-typo", &["IDN-18"], "one letter is wrong", &replaced(40, other)),
         refused("invite-text-lost-letter", &["IDN-18"], "one letter lost", &replaced(40, "")),
         refused("invite-text-digit", &["IDN-17"], "a 1, not in the alphabet", &replaced(40, "1")),
+        refused(
+            "invite-text-kelvin",
+            &["IDN-13", "IDN-17"],
+            "U+212A, whose lower case is k in Unicode, in place of a k",
+            &kelvin,
+        ),
+        refused(
+            "invite-text-long-s",
+            &["IDN-13", "IDN-16"],
+            "U+017F, whose upper case is S in Unicode, in the scheme",
+            &text.replacen('s', "\u{17f}", 1),
+        ),
+        refused(
+            "invite-text-unit-separator",
+            &["IDN-14", "IDN-17"],
+            "U+001F is no white space",
+            &behind_40('\u{1f}'),
+        ),
+        refused(
+            "invite-text-zero-width-space",
+            &["IDN-14", "IDN-17"],
+            "U+200B is no white space",
+            &behind_40('\u{200b}'),
+        ),
+        refused(
+            "invite-text-byte-order-mark",
+            &["IDN-14", "IDN-16"],
+            "U+FEFF is no white space",
+            &format!("\u{feff}{text}"),
+        ),
         refused("invite-text-padded", &["IDN-17"], "padding", &format!("{bare}====")),
         refused("invite-text-cut", &["CNV-04"], "the second half is missing", &text[..120]),
         refused("invite-text-cut-last", &["CNV-04"], "cut by one", &text[..text.len() - 1]),
@@ -207,6 +279,12 @@ fn damaged_bytes() -> Vec<Vector> {
             [&sample()[..], &unlabelled[..4]].concat(),
         ),
         refused("invite-layout-2", &["IDN-19"], "a newer layout", summed(&layout_2)),
+        refused(
+            "invite-bare-layout-2",
+            &["IDN-19"],
+            "a bare identity whose layout is newer",
+            summed(&[&[2], &bare_body()[1..]].concat()),
+        ),
         refused("invite-251-bytes", &["IDN-20"], "one byte over the largest size", summed(&over)),
         refused("invite-three-relays", &["CNV-05"], "three relays", summed(&three)),
         refused("invite-count-high", &["CNV-04"], "a relay less", summed(&with_count(2))),
@@ -255,6 +333,7 @@ fn broken_rules() -> Vec<Vector> {
         refused("invite-relay-kind-3", &["IDN-21"], "kind 3", with_relay(relay(3, &[6; 32], 1))),
         refused("invite-host-empty", &["IDN-22"], "no host", with_relay(relay(1, b"", 1))),
         refused("invite-host-upper", &["IDN-22"], "upper case", with_relay(relay(1, b"A.b", 1))),
+        refused("invite-host-line", &["IDN-22"], "an underscore", with_relay(relay(1, b"a_b", 1))),
         refused("invite-host-space", &["IDN-22"], "a space", with_relay(relay(1, b"a b", 1))),
         refused(
             "invite-host-utf8",
@@ -265,6 +344,12 @@ fn broken_rules() -> Vec<Vector> {
         refused("invite-host-slash", &["IDN-22"], "a path", with_relay(relay(1, b"a/b", 1))),
         refused("invite-host-onion", &["IDN-23"], "a name", with_relay(relay(1, b"a.onion", 1))),
         refused("invite-host-onion-dot", &["IDN-23"], "dot", with_relay(relay(1, b"a.onion.", 1))),
+        refused(
+            "invite-host-onion-dots",
+            &["IDN-23"],
+            "several dots behind it",
+            with_relay(relay(1, b"a.onion...", 1)),
+        ),
         refused("invite-onion-31", &["IDN-24"], "31 bytes", with_relay(relay(2, &[6; 31], 1))),
         refused("invite-onion-text", &["IDN-24"], "text", with_relay(relay(2, &[b'a'; 56], 1))),
         refused("invite-port-0", &["IDN-25"], "port 0", with_relay(relay(1, b"a.b", 0))),

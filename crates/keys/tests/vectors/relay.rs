@@ -37,7 +37,7 @@ fn run(vector: &Vector) -> Outcome {
 fn run_authority(vector: &Vector) -> Outcome {
     match Authority::parse(&vector.bytes("authority")) {
         Ok(authority) => Outcome::ok().hex("again", authority.to_bytes()),
-        Err(RelayError::Layout(_) | RelayError::UnknownKind(_)) => Verdict::Decode.into(),
+        Err(RelayError::Layout(_)) => Verdict::Decode.into(),
         Err(_) => Verdict::Rule.into(),
     }
 }
@@ -154,7 +154,7 @@ fn authorities() -> Vec<Vector> {
             decode,
             raw(1, &[b'a'; 65], 1),
         ),
-        refused("authority-kind", &["RLY-05", "IDN-21"], "kind 3", decode, raw(3, b"a", 1)),
+        refused("authority-kind", &["RLY-05", "IDN-21"], "kind 3", rule, raw(3, b"a", 1)),
         refused("authority-no-host", &["RLY-05", "IDN-22"], "no host", rule, raw(1, b"", 1)),
         refused("authority-upper", &["RLY-05", "IDN-22"], "an upper-case letter", rule, {
             raw(1, b"Relay.example", 1)

@@ -255,10 +255,13 @@ fn card_in(drop: &CardDrop, source: &Source, contact: &IdentityKey) -> Option<Ca
     if signed.is_err() {
         return None;
     }
-    let card = card_drop::open(&drop.blob, &source.mailbox, drop.seq, &source.read_key).ok()?;
+    let expected = card_drop::Expected {
+        identity: *contact,
+        kind: source.kind,
+        mailbox: source.mailbox,
+        seq: drop.seq,
+        read_key: &source.read_key,
+    };
     // req: RLC-19
-    if card.identity() != *contact || card.kind() != source.kind {
-        return None;
-    }
-    Some(card)
+    card_drop::open(&drop.blob, &expected).ok()
 }

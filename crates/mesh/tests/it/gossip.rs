@@ -11,7 +11,7 @@ use tortalk_seal::{Body, OpenError, SealingSecret, open};
 use tortalk_wire::{AckResult, ByeReason, Frame, MailboxProof, Mailboxes, Push, RefusalReason};
 
 use crate::person::{START_MS, WEEK_MS};
-use crate::puppet::{HASH, Puppet, Stage, ack, closed, dropped, frames, handed, refused};
+use crate::puppet::{HASH, Puppet, Stage, ack, closed, dropped, frames, handed, msg, refused};
 
 // req: GSP-03
 #[test]
@@ -197,6 +197,24 @@ fn push_and_end_come_in_pairs() {
     assert_eq!(closed(&stage.frame(link, push()), link), Some(ByeReason::Protocol));
     let (mut stage, link) = Stage::with_contact(&puppet);
     assert_eq!(closed(&stage.frame(link, Frame::End), link), Some(ByeReason::Protocol));
+}
+
+// req: GSP-44
+#[test]
+fn a_fault_stops_what_came_behind_it_and_nothing_before_it() {
+    let mut puppet = Puppet::new(1);
+    let (mut stage, link) = Stage::with_contact(&puppet);
+    let [before, behind] = ["before", "behind"].map(|text| {
+        let message = puppet.text(&stage.person, text);
+        msg(&puppet.seal(&stage.person, &message))
+    });
+    // All three are there at once, and one commit makes them durable.
+    let inputs = [before, Frame::End, behind].map(|frame| Input::Frame { link, frame });
+    let (actions, _) = stage.person.step(inputs.into(), stage.now);
+    assert_eq!(closed(&actions, link), Some(ByeReason::Protocol));
+    let acks = frames(&actions).filter(|frame| matches!(frame, Frame::Ack(_)));
+    assert_eq!(acks.count(), 1, "{actions:?}");
+    assert_eq!(stage.person.received(), ["before"]);
 }
 
 // req: GSP-15

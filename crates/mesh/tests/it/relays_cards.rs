@@ -8,7 +8,8 @@ use tortalk_mesh::relay::CardDrop;
 use tortalk_mesh::{Command, DeliveryState, Keyring, SealingKey};
 use tortalk_model::entropy::Entropy as _;
 use tortalk_model::{IdentityKey, UnixMillis};
-use tortalk_seal::{SealingSecret, card_drop};
+use tortalk_seal::SealingSecret;
+use tortalk_seal::card_drop::{self, Expected};
 use tortalk_testkit::Seeded;
 
 use crate::person::{START_MS, WEEK_MS};
@@ -63,9 +64,12 @@ fn each_mailbox_has_its_card_in_its_drop_sealed_under_its_read_key() {
             let mailbox = secret.public();
             let drop = net.relays[0].mailboxes[&mailbox].card.clone().expect("a card");
             assert_eq!(drop.seq, seq);
-            let card = card_drop::open(&drop.blob, &mailbox, seq, &read_key).expect("a card");
-            assert_eq!((card.kind(), card.identity()), (kind, net.world.identity(1)));
-            assert!(card_drop::open(&drop.blob, &mailbox, seq, &other_key).is_err());
+            let identity = net.world.identity(1);
+            let expected = Expected { identity, kind, mailbox, seq, read_key: &read_key };
+            let card = card_drop::open(&drop.blob, &expected).expect("a card");
+            assert_eq!((card.kind(), card.identity()), (kind, identity));
+            let other = Expected { read_key: &other_key, ..expected };
+            assert!(card_drop::open(&drop.blob, &other).is_err());
         }
     };
     check(&net);
@@ -227,7 +231,14 @@ fn when_one_relay_has_a_wrong_card_the_next_is_asked_at_once() {
     let intro = {
         let intro = bob.intro_mailbox.public();
         let drop = net.relays[0].mailboxes[&intro].card.clone().expect("a card");
-        card_drop::open(&drop.blob, &intro, drop.seq, &bob.intro_read_key).expect("a card")
+        let expected = Expected {
+            identity: net.world.identity(1),
+            kind: CardKind::Intro,
+            mailbox: intro,
+            seq: drop.seq,
+            read_key: &bob.intro_read_key,
+        };
+        card_drop::open(&drop.blob, &expected).expect("a card")
     };
     let blob = card_drop::seal(&intro, &mailbox, &read_key, &mut Seeded::new(5));
     let wrong = signed(&net, intro.seq(), blob);

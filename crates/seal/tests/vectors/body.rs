@@ -7,7 +7,10 @@ use tortalk_testkit::vectors::{Outcome, Vector, Verdict, check};
 use crate::body_verdict;
 
 const ABOUT: &str = "`bytes` are the body of a message of type `body_type`. `receipt` says \
-    whether the recipient confirms it, `visible` whether it has a place in a chain.";
+    whether the recipient confirms it, `visible` whether it has a place in a chain. Of a receipt \
+    `count` is the number of its entries and `last_*` are the fields of the last one; `unknown` \
+    is the whole body of a type that version 1 does not know, reserved numbers included. A card \
+    is not read here.";
 
 #[test]
 fn body() {
@@ -106,6 +109,7 @@ fn good_bodies() -> Vec<Vector> {
             &accept(b"card"),
         ),
         good("card", &["SEA-34"], "A newer card.", 5, b"card"),
+        good("card-8128", &["SEA-34"], "The largest card.", 5, &[1; 8128]),
         good("resend-one", &["SEA-35"], "One missing message.", 6, &resend(9, 9)),
         good("resend-range", &["SEA-35"], "Six missing messages.", 6, &resend(4, 9)),
         good("unknown", &["SEA-36"], "A later version's body is kept.", 16, b"\xff"),

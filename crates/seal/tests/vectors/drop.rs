@@ -2,20 +2,21 @@
 
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
 use tortalk_keys::card::{
-    Card, CardDraft, ContactPart, MailboxKind, MailboxSigner, SealingKeyEntry,
+    Card, CardDraft, CardKind, ContactPart, MailboxKind, MailboxSigner, SealingKeyEntry,
 };
 use tortalk_keys::{IdentitySecret, MailboxSecret};
 use tortalk_model::hash::label::CARD_DROP;
-use tortalk_model::{DeviceId, MailboxKey, UnixMillis};
+use tortalk_model::{DeviceId, IdentityKey, MailboxKey, UnixMillis};
 use tortalk_seal::SealingSecret;
-use tortalk_seal::card_drop::{self, CardDropError};
+use tortalk_seal::card_drop::{self, CardDropError, Expected};
 use tortalk_testkit::Seeded;
 use tortalk_testkit::vectors::{Outcome, Vector, Verdict, check};
 
-use crate::forge::{ALICE, WEEK_1};
+use crate::forge::{ALICE, CAROL, WEEK_1, identity};
 
-const ABOUT: &str = "`blob` lies in the drop of `mailbox` under the sequence `seq`; a reader \
-    opens it with `read_key`. The output is the card inside.";
+const ABOUT: &str = "`blob` lies in the drop of `mailbox`, which is of `kind`, under the sequence \
+    `seq`; a reader opens it with `read_key` and looks for the card of `identity`. The card is \
+    read, and its identity, kind and sequence are compared. The output is the card inside.";
 
 const READ_KEY: [u8; 32] = [0x21; 32];
 const SEQ: u64 = WEEK_1;
@@ -28,8 +29,8 @@ fn drop() {
 /// What the crate makes is what the vectors' own construction makes.
 #[test]
 fn sealing_is_what_the_vectors_say() {
-    for entries in 1..=3 {
-        let card = card(SEQ, entries);
+    for entries in 1..=4 {
+        let card = card(Drafted { entries, ..DRAFTED });
         let blob = card_drop::seal(&card, &mailbox().public(), &READ_KEY, &mut Seeded::new(1));
         let nonce = blob[1..25].try_into().expect("24 bytes");
         assert_eq!(blob, Blob { nonce, ..Blob::of(&card) }.bytes());
@@ -37,13 +38,28 @@ fn sealing_is_what_the_vectors_say() {
 }
 
 fn run(vector: &Vector) -> Outcome {
-    let mailbox = MailboxKey::from_bytes(vector.array("mailbox"));
-    let (seq, read_key) = (vector.u64("seq"), vector.array("read_key"));
-    match card_drop::open(&vector.bytes("blob"), &mailbox, seq, &read_key) {
+    let read_key = vector.array("read_key");
+    let expected = Expected {
+        identity: IdentityKey::from_bytes(vector.array("identity")),
+        kind: match vector.str("kind") {
+            "intro" => CardKind::Intro,
+            "contact" => CardKind::Contact,
+            other => panic!("{}: kind `{other}`", vector.id),
+        },
+        mailbox: MailboxKey::from_bytes(vector.array("mailbox")),
+        seq: vector.u64("seq"),
+        read_key: &read_key,
+    };
+    match card_drop::open(&vector.bytes("blob"), &expected) {
         Ok(card) => Outcome::ok().hex("card", card.as_bytes()),
         Err(CardDropError::Length(_) | CardDropError::UnknownLayout(_)) => Verdict::Decode.into(),
         Err(CardDropError::Layout(_) | CardDropError::Card(_)) => Verdict::Decode.into(),
-        Err(CardDropError::Padding | CardDropError::Sequence) => Verdict::Rule.into(),
+        Err(
+            CardDropError::Padding
+            | CardDropError::Identity
+            | CardDropError::Kind
+            | CardDropError::Sequence,
+        ) => Verdict::Rule.into(),
         Err(CardDropError::Sealed) => Verdict::Seal.into(),
         Err(other) => panic!("no layer for {other:?}"),
     }
@@ -53,8 +69,23 @@ fn mailbox() -> MailboxSecret {
     MailboxSecret::from_seed([0x22; 32])
 }
 
-/// Alice's contact card with this many sealing keys.
-fn card(seq: u64, entries: u8) -> Card {
+/// A card to be made.
+#[derive(Clone, Copy)]
+struct Drafted {
+    signer: [u8; 32],
+    kind: CardKind,
+    seq: u64,
+    /// How many sealing keys.
+    entries: u8,
+    /// How many bytes of extension.
+    ext: usize,
+}
+
+/// Alice's contact card.
+const DRAFTED: Drafted =
+    Drafted { signer: ALICE, kind: CardKind::Contact, seq: SEQ, entries: 1, ext: 0 };
+
+fn card(drafted: Drafted) -> Card {
     let device_id = DeviceId::from_bytes([0x23; 8]);
     let entry = |n: u8| SealingKeyEntry {
         device_id,
@@ -65,25 +96,28 @@ fn card(seq: u64, entries: u8) -> Card {
             Box::new(public.public().as_bytes().try_into().expect("1,216 bytes"))
         },
     };
+    let contact = ContactPart {
+        deposit_key: [0x24; 32],
+        read_key: READ_KEY,
+        relays: Vec::new(),
+        onion: None,
+    };
     let draft = CardDraft {
         device_id,
-        seq,
+        seq: drafted.seq,
         name: "Alice".to_owned(),
-        sealing_keys: (1..=entries).map(entry).collect(),
-        contact: Some(ContactPart {
-            deposit_key: [0x24; 32],
-            read_key: READ_KEY,
-            relays: Vec::new(),
-            onion: None,
-        }),
+        sealing_keys: (1..=drafted.entries).map(entry).collect(),
+        contact: (drafted.kind == CardKind::Contact).then_some(contact),
         features: Vec::new(),
-        ext: Vec::new(),
+        ext: vec![0x27; drafted.ext],
     };
     let intro = MailboxSecret::from_seed([0x25; 32]);
     let (contact, device) = (mailbox(), device_id);
     let signer = |kind, secret| MailboxSigner { kind, device_id: device, secret };
     let mailboxes = [signer(MailboxKind::Intro, &intro), signer(MailboxKind::Contact, &contact)];
-    Card::sign(draft, &IdentitySecret::from_seed(ALICE), &mailboxes).expect("a good card")
+    let shown = if drafted.kind == CardKind::Contact { 2 } else { 1 };
+    let identity = IdentitySecret::from_seed(drafted.signer);
+    Card::sign(draft, &identity, &mailboxes[..shown]).expect("a good card")
 }
 
 /// A blob with every part in reach.
@@ -128,6 +162,8 @@ fn drop_of(vector: Vector, blob: &[u8]) -> Vector {
         .hex("mailbox", mailbox().public().as_bytes())
         .number("seq", SEQ)
         .hex("read_key", READ_KEY)
+        .hex("identity", identity(ALICE).as_bytes())
+        .text("kind", "contact")
         .hex("blob", blob)
 }
 
@@ -141,7 +177,7 @@ fn bad(id: &str, req: &[&str], comment: &str, verdict: Verdict, blob: &[u8]) -> 
 
 fn vectors() -> Vec<Vector> {
     let (decode, rule, seal) = (Verdict::Decode, Verdict::Rule, Verdict::Seal);
-    let one = card(SEQ, 1);
+    let one = card(DRAFTED);
     let blob = Blob::of(&one);
     let good_bytes = blob.bytes();
     let changed = |change: fn(&mut Blob)| {
@@ -158,9 +194,22 @@ fn vectors() -> Vec<Vector> {
     vec![
         good("one-key", &["RLY-53"], "2,048 bytes hold a card with one key", &one, &blob),
         {
-            let card = card(SEQ, 2);
+            let card = card(Drafted { entries: 2, ..DRAFTED });
             let blob = Blob::of(&card);
             good("two-keys", &["RLY-53"], "two keys need 4,096 bytes", &card, &blob)
+        },
+        {
+            let card = card(Drafted { entries: 4, ..DRAFTED });
+            let blob = Blob::of(&card);
+            assert_eq!(blob.bytes().len(), 6144);
+            good("four-keys", &["RLY-53", "RLY-54"], "four keys need 6,144 bytes", &card, &blob)
+        },
+        {
+            let card = card(Drafted { entries: 4, ext: 1024, ..DRAFTED });
+            let blob = Blob::of(&card);
+            assert_eq!(blob.bytes().len(), 8192);
+            let comment = "four keys and the longest extension need 8,192 bytes";
+            good("longest", &["RLY-53", "RLY-54"], comment, &card, &blob)
         },
         {
             let mut blob = blob.clone();
@@ -201,7 +250,16 @@ fn vectors() -> Vec<Vector> {
             changed(|blob| blob.plain[2] = 9)
         }),
         bad("older-card", &["RLC-19"], "an older card under a newer sequence", rule, &{
-            Blob { seq: SEQ, ..Blob::of(&card(SEQ - 1, 1)) }.bytes()
+            Blob { seq: SEQ, ..Blob::of(&card(Drafted { seq: SEQ - 1, ..DRAFTED })) }.bytes()
+        }),
+        bad("newer-card", &["RLC-19"], "a newer card under an older sequence", rule, &{
+            Blob { seq: SEQ, ..Blob::of(&card(Drafted { seq: SEQ + 1, ..DRAFTED })) }.bytes()
+        }),
+        bad("other-identity", &["RLC-19"], "somebody else's card", rule, &{
+            Blob::of(&card(Drafted { signer: CAROL, ..DRAFTED })).bytes()
+        }),
+        bad("other-kind", &["RLC-19"], "the intro card in the contact mailbox's drop", rule, &{
+            Blob::of(&card(Drafted { kind: CardKind::Intro, ..DRAFTED })).bytes()
         }),
     ]
 }

@@ -112,7 +112,7 @@ pub(crate) struct Forge {
 impl Forge {
     pub(crate) fn of(signed: Vec<u8>) -> Self {
         let filled = 36 + signed.len() + 64;
-        let bucket = if filled <= 256 { 256 } else { 512 };
+        let bucket = filled.next_power_of_two().max(256);
         Self {
             header: EnvelopeHeader {
                 suite: 1,

@@ -25,18 +25,25 @@ use crate::forge::{
     identity, info, pair,
 };
 
-const ABOUT: &str = "op `hpke-seal`: encapsulate to the key of `recipient_seed` with \
-    the randomness `eseed` and seal `plaintext` at sequence 0 with empty aad. op `hpke-open`: \
-    open `enc` and `ciphertext` with `recipient_seed`, `info` and `aad`. op `seal`: sign the \
-    draft and seal it with the given purge key and randomness. op `open`: the owner of \
-    `recipient_seed`, whose identity is `me`, opens `envelope`. op `key`: bytes become a sealing \
-    key. Seeds of identities are Ed25519 secret keys of RFC 8032.";
+const ABOUT: &str = "op `hpke-seal`: encapsulate to the key of `recipient_seed` with the \
+    randomness `eseed` and seal `plaintext` at sequence 0 with empty aad. op `hpke-open`: open \
+    `enc` and `ciphertext` with `recipient_seed`, `info` and `aad`. op `seal`: sign the draft and \
+    seal it with the given purge key and randomness. op `seal-long`: the same with `zeros` zero \
+    bytes behind `body`; what comes out opens again. op `open`: the owner of `recipient_seed`, \
+    whose identity is `me`, opens `envelope`. op `key`: bytes become a sealing key. Seeds of \
+    identities are Ed25519 secret keys of RFC 8032.";
+
+/// From 1,024; the two smaller ones have vectors of their own.
+const BUCKETS: [u64; 7] = [1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
+/// What op `seal-long` gives; the rest would be long too.
+const LONG_OUTPUT: [&str; 4] = ["enc", "message_id", "signed_hash", "envelope_id"];
 
 #[test]
 fn sealed() {
     let mut vectors = hpke_vectors();
     vectors.extend(key_vectors());
     vectors.extend(seal_vectors());
+    vectors.extend(long_vectors());
     vectors.extend(opened_vectors());
     vectors.extend(unopened_vectors());
     vectors.extend(plaintext_vectors());
@@ -49,6 +56,11 @@ fn run_sealed(vector: &Vector) -> Outcome {
         "hpke-seal" => run_hpke_seal(vector),
         "hpke-open" => run_hpke_open(vector),
         "seal" => run_seal(vector),
+        "seal-long" => {
+            let mut outcome = run_seal(vector);
+            outcome.output.retain(|name, _| LONG_OUTPUT.contains(&name.as_str()));
+            outcome
+        }
         "open" => run_open(vector),
         "key" => match SealingPublic::from_bytes(&vector.bytes("public")) {
             Ok(key) => Outcome::ok().hex("key_id", key.key_id().as_bytes()),
@@ -95,6 +107,8 @@ impl Entropy for Given {
 
 fn run_seal(vector: &Vector) -> Outcome {
     let body_type = BodyType(vector.u64("body_type") as u16);
+    let zeros = if vector.input.contains_key("zeros") { vector.u64("zeros") } else { 0 };
+    let body = [vector.bytes("body"), vec![0; zeros as usize]].concat();
     let draft = Draft {
         audience: IdentityKey::from_bytes(vector.array("audience")),
         device_id: DeviceId::from_bytes(vector.array("device_id")),
@@ -102,7 +116,7 @@ fn run_seal(vector: &Vector) -> Outcome {
         sent_at: UnixMillis(vector.u64("sent_at")),
         chain_id: ChainId::from_bytes(vector.array("chain_id")),
         counter: vector.u64("counter"),
-        body: Body::parse(body_type, &vector.bytes("body")).expect("a good body"),
+        body: Body::parse(body_type, &body).expect("a good body"),
     };
     let sender = IdentitySecret::from_seed(vector.array("sender_seed"));
     let message = SignedMessage::sign(&sender, draft).expect("a good draft");
@@ -115,6 +129,9 @@ fn run_seal(vector: &Vector) -> Outcome {
         &mut Given([vector.bytes("purge_key"), vector.bytes("eseed")].concat()),
     )
     .expect("a good key");
+    let me = IdentityKey::from_bytes(vector.array("audience"));
+    let opened = open(&sealed.envelope, &key, &me).expect("what was sealed opens");
+    assert_eq!(opened.signed_hash(), message.signed_hash(), "{}", vector.id);
     let (enc, ciphertext) = sealed.envelope.sealed().split_at(1120);
     Outcome::ok()
         .hex("signed", message.bytes())
@@ -280,24 +297,42 @@ fn key_vectors() -> Vec<Vector> {
     ]
 }
 
+fn draft_input(vector: Vector, signed: &Signed) -> Vector {
+    vector
+        .hex("sender_seed", ALICE)
+        .hex("audience", signed.audience)
+        .hex("device_id", [7; 8])
+        .hex("nonce", [8; 16])
+        .number("sent_at", 1_700_000_000_000)
+        .hex("chain_id", signed.chain_id)
+        .number("counter", signed.counter)
+        .number("body_type", signed.body_type.into())
+        .hex("body", &signed.body)
+        .hex("mailbox", [6; 32])
+        .hex("recipient_seed", BOBS_KEY)
+        .number("expires_at", WEEK_1 - 1)
+        .hex("purge_key", [12; 32])
+        .hex("eseed", ESEED)
+}
+
+/// A text that fills each of the larger buckets.
+fn long_vectors() -> Vec<Vector> {
+    let long = |bucket: u64| {
+        let id = format!("seal-bucket-{bucket}");
+        let vector =
+            Vector::ok(&id, &["SEA-06", "SEA-22", "ENV-08"], "A text that fills a bucket.");
+        let vector = draft_input(vector, &Signed::text())
+            .text("op", "seal-long")
+            .number("zeros", bucket - 100 - 116 - 5);
+        let outcome = run_sealed(&vector);
+        with_output(vector, outcome)
+    };
+    BUCKETS.into_iter().map(long).collect()
+}
+
 fn seal_vectors() -> Vec<Vector> {
     let vector = |id: &str, req: &[&str], comment: &str, signed: &Signed| {
-        let vector = Vector::ok(id, req, comment)
-            .text("op", "seal")
-            .hex("sender_seed", ALICE)
-            .hex("audience", signed.audience)
-            .hex("device_id", [7; 8])
-            .hex("nonce", [8; 16])
-            .number("sent_at", 1_700_000_000_000)
-            .hex("chain_id", signed.chain_id)
-            .number("counter", signed.counter)
-            .number("body_type", signed.body_type.into())
-            .hex("body", &signed.body)
-            .hex("mailbox", [6; 32])
-            .hex("recipient_seed", BOBS_KEY)
-            .number("expires_at", WEEK_1 - 1)
-            .hex("purge_key", [12; 32])
-            .hex("eseed", ESEED);
+        let vector = draft_input(Vector::ok(id, req, comment), signed).text("op", "seal");
         let outcome = run_seal(&vector);
         with_output(vector, outcome)
     };
@@ -332,7 +367,17 @@ fn opened_vectors() -> Vec<Vector> {
     let mut extended = Signed::text().sealed();
     extended.header.ext = vec![5; 256];
     let later = |body_type| Signed { body_type, ..Signed::text() }.sealed();
-    vec![
+    let of_bucket = |bucket: u64| {
+        let body = vec![b'x'; bucket as usize / 2 - 100 - 116 + 1];
+        Signed { body, ..Signed::text() }.sealed().opens(
+            &format!("open-bucket-{bucket}"),
+            &["SEA-22", "ENV-08"],
+            "The shortest text that needs this bucket.",
+        )
+    };
+    // The larger ones are among the vectors of `seal-long`: these would be too long.
+    let mut vectors: Vec<Vector> = BUCKETS.into_iter().take(3).map(of_bucket).collect();
+    vectors.extend([
         Signed::text().sealed().opens("open-text", &["SEA-18"], "Five letters from Alice to Bob."),
         old.opens("open-expired", &["SEA-17"], "The recipient opens it however late it is."),
         extended.opens("open-ext", &["ENV-03", "SEA-02"], "A later version's extension is bound."),
@@ -347,7 +392,8 @@ fn opened_vectors() -> Vec<Vector> {
             &["SEA-36", "SEA-37"],
             "A later version's body that must not be confirmed.",
         ),
-    ]
+    ]);
+    vectors
 }
 
 fn unopened_vectors() -> Vec<Vector> {
