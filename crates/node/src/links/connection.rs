@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -285,7 +287,12 @@ impl Connection {
         let mut order = first;
         loop {
             match order {
-                Some(LinkOrder::Admit) => self.link.admit(),
+                Some(LinkOrder::Admit) => {
+                    if let Some(end) = self.judge_early_bytes() {
+                        return Some(end);
+                    }
+                    self.link.admit();
+                }
                 Some(LinkOrder::Send(frame)) => self.link.send(&frame),
                 Some(LinkOrder::Drop) => return Some(End::Now),
                 Some(LinkOrder::Close(reason)) => {
@@ -301,6 +308,18 @@ impl Connection {
                 Err(mpsc::error::TryRecvError::Disconnected) => order = None,
             }
         }
+    }
+
+    /// What waits in the socket when our `Auth` is due has come too early.
+    fn judge_early_bytes(&mut self) -> Option<End> {
+        // Asked of the socket itself: the runtime may not know yet that something is there.
+        let mut first = [MaybeUninit::uninit()];
+        let waiting = SockRef::from(&self.stream).peek(&mut first).is_ok_and(|len| len > 0);
+        // req: LNK-32
+        if waiting {
+            return self.received(&[0]);
+        }
+        None
     }
 
     fn received(&mut self, bytes: &[u8]) -> Option<End> {

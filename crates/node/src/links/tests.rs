@@ -1,10 +1,13 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tortalk_keys::IdentitySecret;
 use tortalk_keys::link_auth::Role;
-use tortalk_model::{DeviceId, InstanceId};
+use tortalk_link::Link;
+use tortalk_model::{DeviceId, InstanceId, MonoMillis};
 use tortalk_wire::{Bye, Card, CardBytes, Ping};
 
 use super::*;
+use crate::entropy::OsEntropy;
 
 /// Nothing here takes longer, also on a machine that is busy.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -85,6 +88,84 @@ async fn linked(a: &mut Side, b: &mut Side) -> (Orders, Orders) {
     let peer = dialling.await.unwrap().unwrap();
     assert_eq!(peer.identity, IdentitySecret::from_seed([2; 32]).public());
     (a_orders, b_orders)
+}
+
+/// A person who speaks to the socket directly.
+struct Puppet {
+    stream: TcpStream,
+    link: Link,
+}
+
+impl Puppet {
+    /// Dials, and has sent its `Auth`.
+    async fn dial(address: SocketAddr) -> Self {
+        let me = LinkSelf {
+            identity: IdentitySecret::from_seed([1; 32]).into(),
+            device_id: DeviceId::from_bytes([1; 8]),
+            instance_id: InstanceId::from_bytes([1; 16]),
+        };
+        let link = Link::initiator(me, MonoMillis(0), &mut OsEntropy);
+        let mut puppet = Self { stream: TcpStream::connect(address).await.unwrap(), link };
+        // Otherwise a byte may wait at this end.
+        puppet.stream.set_nodelay(true).unwrap();
+        puppet.write().await;
+        let mut second = [0; 53];
+        puppet.stream.read_exact(&mut second).await.unwrap();
+        puppet.link.receive(&second, MonoMillis(0)).unwrap();
+        puppet.write().await;
+        puppet
+    }
+
+    async fn write(&mut self) {
+        self.stream.write_all(&self.link.take_output()).await.unwrap();
+    }
+
+    /// How many bytes come until the other side closes.
+    async fn read_to_end(&mut self) -> usize {
+        let mut all = Vec::new();
+        let reading = self.stream.read_to_end(&mut all);
+        tokio::time::timeout(DEADLINE, reading).await.unwrap().unwrap()
+    }
+}
+
+async fn is_told_of_a_fault(side: &mut Side) {
+    let next = side.next().await;
+    assert!(matches!(next, EngineInput::Mesh(tortalk_mesh::Input::PeerFault { .. })));
+    side.is_down().await;
+}
+
+// req: DSC-37
+#[tokio::test]
+async fn the_engine_is_told_when_a_peer_broke_the_protocol() {
+    let mut side = Side::new(2);
+    let mut puppet = Puppet::dial(listen(&side).await).await;
+    let orders = side.up().await;
+    orders.send(LinkOrder::Admit).unwrap();
+    puppet.stream.peek(&mut [0]).await.unwrap();
+    // It was let in. Now a record without a byte.
+    puppet.stream.write_all(&[0, 0]).await.unwrap();
+    is_told_of_a_fault(&mut side).await;
+    assert!(puppet.read_to_end().await > 0, "an Auth at least");
+
+    // Whoever just goes away has broken nothing.
+    let puppet = Puppet::dial(listen(&side).await).await;
+    let orders = side.up().await;
+    orders.send(LinkOrder::Admit).unwrap();
+    drop(puppet);
+    side.is_down().await;
+}
+
+// req: LNK-32
+#[tokio::test]
+async fn a_byte_that_waits_when_somebody_is_let_in_came_too_early() {
+    let mut side = Side::new(2);
+    let mut puppet = Puppet::dial(listen(&side).await).await;
+    let orders = side.up().await;
+    // No await between the two: the connection sees both at once.
+    puppet.stream.try_write(&[0]).unwrap();
+    orders.send(LinkOrder::Admit).unwrap();
+    is_told_of_a_fault(&mut side).await;
+    assert_eq!(puppet.read_to_end().await, 0, "no Auth was sent");
 }
 
 fn numbered(number: u32) -> LinkOrder {
