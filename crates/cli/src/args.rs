@@ -194,8 +194,11 @@ pub(crate) enum Command {
 
     /// Look for what is wrong
     ///
-    /// The first line says what is wrong, or that everything looks right. The
-    /// exit code is 1 when something is wrong.
+    /// The first line says what is wrong and what to do about it, or that
+    /// everything looks right; below stands every check. Looked at are the
+    /// profile and its disk, the clock, interfaces, port, firewall and multicast
+    /// of this machine, and what a running node has noticed of neighbours and
+    /// relays. Nothing is changed. The exit code is 1 when something is wrong.
     #[command(after_help = examples!("tortalk doctor", "tortalk doctor --json"))]
     Doctor,
 

@@ -88,6 +88,10 @@ enum Verdict {
     Good,
 }
 
+/// The first line where nothing is wrong and not everything was seen.
+const LOCKED: &str = "what was looked at looks right, but not the profile, which has a passphrase: \
+    give it with --passphrase-file";
+
 /// Everything that was found, in the order of looking.
 #[derive(Debug, Default)]
 struct Findings(Vec<Finding>);
@@ -109,6 +113,11 @@ impl Findings {
         self.add(check, Verdict::Wrong, line);
     }
 
+    /// Whether the profile was not looked into, for want of its passphrase.
+    fn was_locked(&self) -> bool {
+        self.0.iter().any(|f| f.check == Check::Profile && f.verdict == Verdict::Note)
+    }
+
     fn has_wrong(&self, check: Check) -> bool {
         self.0.iter().any(|f| f.check == check && f.verdict == Verdict::Wrong)
     }
@@ -116,6 +125,10 @@ impl Findings {
 
 pub(crate) async fn doctor(context: &Context) -> Result<(), Failure> {
     let mut found = Findings::default();
+    if let Err(line) = files::can_look_into(&context.dir) {
+        found.wrong(Check::Profile, line);
+        return tell(context.out, found);
+    }
     let settings = Settings::load(&context.dir.join(SETTINGS_FILE));
     let node = node::look(context, &mut found).await;
     let running = match &node {
@@ -157,6 +170,7 @@ fn tell(out: Output, mut found: Findings) -> Result<(), Failure> {
     } else {
         out.line(&match &first {
             Some(line) => out.paint(Style::Bad, line),
+            None if found.was_locked() => out.paint(Style::Waiting, LOCKED),
             None => out.paint(Style::Good, "everything looks right"),
         })?;
         for finding in &found.0 {

@@ -7,6 +7,8 @@
 
 mod common;
 
+#[path = "doctor/asking.rs"]
+mod asking;
 #[path = "doctor/firewalls.rs"]
 mod firewalls;
 #[path = "doctor/here.rs"]

@@ -1,6 +1,7 @@
 //! The profile, its folder and its disk.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use tortalk_node::Settings;
@@ -16,6 +17,38 @@ use crate::session::{Reach, Session};
 const MIB: u64 = 1024 * 1024;
 /// Less than this is too little to go on with.
 const DISK_BYTES_MIN: u64 = 50 * MIB;
+
+/// What keeps this user from looking into the folder, if anything does. One that is
+/// not there keeps nobody out.
+pub(super) fn can_look_into(dir: &Path) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let shown = dir.display();
+    let metadata = match fs::metadata(dir) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(format!(
+                "{shown}: a folder above it keeps you out: run this as the user whose profile it \
+                 is, or give another --profile"
+            ));
+        }
+        Err(_) => return Ok(()),
+    };
+    if !metadata.is_dir() {
+        return Err(format!("{shown}: a profile is a folder, and this is none: give its folder"));
+    }
+    let me = rustix::process::geteuid();
+    if !me.is_root() && metadata.uid() != me.as_raw() {
+        return Err(format!(
+            "{shown}: this profile belongs to another user (number {}): run this as that user, or \
+             give another --profile",
+            metadata.uid()
+        ));
+    }
+    if fs::read_dir(dir).is_err() || fs::metadata(dir.join(".")).is_err() {
+        return Err(format!("{shown}: its rights keep you out: chmod 700 '{shown}'"));
+    }
+    Ok(())
+}
 
 /// Opens the profile as a node would, or asks the one that runs; gives the time
 /// of the latest message.
