@@ -2,7 +2,8 @@
 //! line of `tortalk doctor` has to be the one that docs/doctor.md has for it.
 //!
 //! Each test begins with the same people on the same network and "everything
-//! looks right", so it is the fault that makes the line.
+//! looks right", and ends so when the fault is taken out again and nothing else
+//! is changed. So it is the fault that makes the line.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;

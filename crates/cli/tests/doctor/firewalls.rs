@@ -17,6 +17,8 @@ fn firewall_drop_into_this_machine() {
     alice.comes_to_say(&line);
     let _node = alice.start();
     alice.comes_to_say(&line);
+    alice.host.let_through();
+    alice.recovers();
 }
 
 #[test]
@@ -30,6 +32,8 @@ fn firewall_drop_out_of_this_machine() {
     let _nodes = (alice.start(), bob.start());
     let line = |ip: String| first_line("firewall drop, out of this machine", &[("address", &*ip)]);
     alice.comes_to_say_one_of(&bob.host.ips().map(line));
+    alice.host.let_through();
+    alice.recovers();
 }
 
 #[test]
@@ -45,4 +49,6 @@ fn firewall_drop_there_or_here() {
         first_line("firewall drop, there or here", &values)
     };
     alice.comes_to_say_one_of(&bob.host.ips().map(line));
+    bob.host.let_through();
+    alice.recovers();
 }

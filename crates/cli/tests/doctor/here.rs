@@ -22,9 +22,11 @@ fn port_taken() {
     alice.is_healthy();
     let other = home.profile("other");
     fs::write(other.dir.join("settings.toml"), "[network]\ntcp_port = 47777\n").unwrap();
-    let node = alice.host.start(&other);
+    let mut node = alice.host.start(&other);
     let by = format!("process {} (tortalk)", node.pid());
     alice.comes_to_say(&first_line("port taken", &[("port", "47777"), ("process", &by)]));
+    assert_eq!(node.stop(), Some(0));
+    alice.is_healthy();
 }
 
 #[test]
@@ -87,8 +89,10 @@ fn full_disk() {
     fs::remove_file(&ballast).unwrap();
     let _node = alice.start();
     alice.is_healthy();
-    disk.fill();
+    let ballast = disk.fill();
     alice.comes_to_say(&line);
+    fs::remove_file(&ballast).unwrap();
+    alice.recovers();
 }
 
 #[test]

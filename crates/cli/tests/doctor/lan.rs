@@ -114,12 +114,8 @@ impl Lan {
              ip link set p{number} master sw up"
         ));
         // Without waiting for a twin, so that the addresses are good at once.
-        host.shell(&format!(
-            "ip link set lan0 addrgenmode none; \
-             ip addr add 10.77.0.{number}/24 dev lan0; \
-             ip -6 addr add fe80::77:{number}/64 dev lan0 nodad; \
-             ip link set lan0 up"
-        ));
+        host.shell("ip link set lan0 addrgenmode none");
+        host.plug_in();
         host
     }
 
@@ -135,6 +131,11 @@ impl Lan {
         self.filter(&format!("ip6 daddr {MULTICAST_V6} drop"));
     }
 
+    /// Everything gets through again.
+    pub(crate) fn let_through(&self) {
+        self.0.shell("nft 'delete table bridge t'");
+    }
+
     fn filter(&self, rule: &str) {
         self.0.shell(&format!(
             "nft 'add table bridge t; \
@@ -145,6 +146,21 @@ impl Lan {
 }
 
 impl Host {
+    /// Takes the cable out.
+    pub(crate) fn unplug(&self) {
+        self.shell("ip link set lan0 down; ip addr flush dev lan0");
+    }
+
+    /// Puts it in.
+    pub(crate) fn plug_in(&self) {
+        let number = self.number;
+        self.shell(&format!(
+            "ip addr add 10.77.0.{number}/24 dev lan0; \
+             ip -6 addr add fe80::77:{number}/64 dev lan0 nodad; \
+             ip link set lan0 up"
+        ));
+    }
+
     pub(crate) fn ip(&self) -> String {
         format!("10.77.0.{}", self.number)
     }
@@ -167,6 +183,12 @@ impl Host {
              add chain inet t {hook} {{ type filter hook {hook} priority 0; }}; \
              add rule inet t {hook} {rule}'"
         ));
+    }
+
+    /// Takes all rules out.
+    #[track_caller]
+    pub(crate) fn let_through(&self) {
+        self.shell("nft 'delete table inet t'");
     }
 
     pub(crate) fn command(&self, command: &Command) -> Command {

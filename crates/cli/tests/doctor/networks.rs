@@ -17,6 +17,8 @@ fn multicast_dropped_on_this_machine() {
     alice.comes_to_say(&line);
     let _node = alice.start();
     alice.comes_to_say(&line);
+    alice.host.let_through();
+    alice.recovers();
 }
 
 #[test]
@@ -37,6 +39,8 @@ fn multicast_dropped_on_the_network() {
         first_line("multicast dropped, on the network", &values)
     };
     alice.comes_to_say_one_of(&bob.host.ips().map(line));
+    lan.let_through();
+    alice.recovers();
     drop((of_alice, of_bob));
 }
 
@@ -46,17 +50,23 @@ fn no_interface() {
     let home = Home::new();
     let alice = Person::new(&home, &lan, "alice", 1);
     alice.is_healthy();
-    alice.host.shell("ip link set lan0 down");
+    alice.host.unplug();
     let line = first_line("no interface", &[]);
     alice.comes_to_say(&line);
     let node = alice.start();
     alice.comes_to_say(&line);
+    alice.host.plug_in();
+    alice.recovers();
     drop(node);
+    alice.is_healthy();
+    alice.host.unplug();
     alice.host.shell(
         "ip link add wg0 type veth peer name veth9; ip addr add 10.78.0.1/24 dev wg0; \
          ip link set wg0 up; ip link set veth9 up",
     );
     alice.comes_to_say(&first_line("no interface but a tunnel", &[("interfaces", "veth9, wg0")]));
+    alice.host.plug_in();
+    alice.recovers();
 }
 
 #[test]
@@ -70,6 +80,8 @@ fn client_isolation() {
     let line =
         |ip: String| first_line("client isolation", &[("addresses", &*ip), ("interface", "lan0")]);
     alice.comes_to_say_one_of(&bob.host.ips().map(line));
+    lan.let_through();
+    alice.recovers();
 }
 
 /// Who has nobody around is not told of a fault.

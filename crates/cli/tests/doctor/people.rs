@@ -52,6 +52,12 @@ impl<'h> Person<'h> {
         self.comes_to_say_one_of(&[line.to_owned()]);
     }
 
+    /// What was wrong is over, and the doctor comes to see that, in the same set-up.
+    #[track_caller]
+    pub(crate) fn recovers(&self) {
+        self.comes_to_say(HEALTHY);
+    }
+
     /// The doctor comes to say one of these.
     #[track_caller]
     pub(crate) fn comes_to_say_one_of(&self, lines: &[String]) {
