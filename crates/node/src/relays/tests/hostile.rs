@@ -15,7 +15,7 @@ use tortalk_keys::relay::{Authority, RelayAddress};
 use tortalk_keys::relay_proof::info::{self, InfoClaim};
 use tortalk_mesh::RelayAction;
 use tortalk_mesh::relay::{PullEnd, RelayDown, RelayInput};
-use tortalk_model::{Epoch, UnixMillis};
+use tortalk_model::{EnvelopeId, Epoch, UnixMillis};
 use tortalk_relay::authority_text::authority_of;
 use tortalk_rpc::v1::relay_service_server::{RelayService, RelayServiceServer};
 use tortalk_rpc::{InfoQuestion, v1};
@@ -247,7 +247,6 @@ async fn nothing_is_said_to_who_does_not_prove_the_pinned_key() {
 #[tokio::test]
 async fn answers_that_break_the_protocol_end_the_connection() {
     for (trick, why) in [
-        (Trick::ReceiptForNothing, RelayDown::Protocol),
         (Trick::ReceiptOfBadLength, RelayDown::Protocol),
         (Trick::EndsSync, RelayDown::Unreachable),
     ] {
@@ -258,6 +257,19 @@ async fn answers_that_break_the_protocol_end_the_connection() {
         // Once, and then it is tried anew.
         assert!(matches!(bench.next().await, RelayInput::Up { .. }), "{trick:?}");
     }
+}
+
+// req: RLY-26
+#[tokio::test]
+async fn a_receipt_for_what_was_not_left_there_changes_nothing() {
+    let (address, calls) = fake(Trick::ReceiptForNothing).await;
+    let mut bench = Bench::up(common(QUICK), &address).await;
+    let of_nothing = EnvelopeId::from_bytes([1; 32]);
+    for number in 1..=3 {
+        bench.deposit(address.key(), &Owner::new(number).envelope().0, &[]);
+        assert_eq!(bench.receipt().await.ids, [of_nothing]);
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "one stream took them all");
 }
 
 #[tokio::test]
