@@ -32,7 +32,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         text.push_str("]),\n");
     }
     text.push_str("];\n");
+    // How many broken programs the suite is measured by; each begins a table.
+    println!("cargo:rerun-if-changed=mutants.toml");
+    let mutants = std::fs::read_to_string("mutants.toml").unwrap_or_default();
+    let count = mutants.lines().filter(|line| line.trim() == "[[mutant]]").count();
     let out = std::env::var("OUT_DIR")?;
+    std::fs::write(Path::new(&out).join("mutants.rs"), count.to_string())?;
     std::fs::write(Path::new(&out).join("fields.rs"), text)?;
 
     tonic_prost_build::configure()

@@ -63,6 +63,9 @@ const WORDS: [&str; 10] = [
     "not-tested",
 ];
 
+/// How many deliberately broken programs stand in `mutants.toml`.
+const MUTANTS: usize = include!(concat!(env!("OUT_DIR"), "/mutants.rs"));
+
 /// What a run claims and what it does not.
 #[derive(Debug)]
 pub struct Claim {
@@ -72,6 +75,8 @@ pub struct Claim {
     pub shown: usize,
     /// MUSTs of which a case did not pass that ran.
     pub broken: usize,
+    /// MUSTs that the suite has a case of for this kind of target.
+    pub testable: usize,
     /// All MUSTs of the documents.
     pub musts: usize,
     /// What the suite has of them.
@@ -94,6 +99,10 @@ impl Claim {
         let count =
             |word: &str| report.outcomes.iter().filter(|o| o.verdict.word() == word).count();
         let lock = uncovered::lock(uncovered::LOCK);
+        let all = cases::all();
+        let role = report.options.role;
+        let own = all.iter().filter(|case| case.role == role && case.level() == Level::Must);
+        let testable: BTreeSet<&str> = own.map(|case| case.req).collect();
         Self {
             verdicts: WORDS
                 .map(|word| (word, count(word)))
@@ -102,8 +111,9 @@ impl Claim {
                 .collect(),
             shown: good.difference(&bad).count(),
             broken: bad.len(),
+            testable: testable.len(),
             musts: spec::requirements().iter().filter(|r| r.level == Level::Must).count(),
-            coverage: Coverage::of(&cases::all(), uncovered::REASONS, &lock).ok(),
+            coverage: Coverage::of(&all, uncovered::REASONS, &lock).ok(),
             exit: report.exit,
         }
     }
@@ -138,7 +148,7 @@ impl Claim {
         vec![
             ("target", options.target.clone()),
             ("verdicts", counts.join(", ")),
-            ("MUSTs shown here", format!("{} of {}", self.shown, self.musts)),
+            ("MUSTs shown here", format!("{} of {}", self.shown, self.testable)),
             ("spec", spec::fingerprint()),
             ("seed", options.seed.to_string()),
             ("round trip", format!("{:.1} ms", report.rtt.as_secs_f64() * 1000.0)),
@@ -156,16 +166,22 @@ impl Claim {
         vec![
             format!(
                 "On this day, at this place, the target did what the {passed} cases that passed look \
-                 for. They are about {} of the {} MUSTs of the documents with the hash {}, profile \
-                 {}.",
+                 for, profile {}. They show {} of the {} MUSTs of which the suite has a case for a {} \
+                 ({} MUSTs in all, spec {}).",
+                report.options.profile.word(),
                 self.shown,
+                self.testable,
+                report.options.role.word(),
                 self.musts,
                 spec::fingerprint(),
-                report.options.profile.word(),
             ),
             "A refusal counted only where it was the one that the document names, where the same \
              bytes without the fault were accepted, and where a fresh connection worked afterwards."
                 .to_owned(),
+            format!(
+                "What that is worth is measured: {MUTANTS} programs with one fault each are listed \
+                 with the cases that find them (conformance/mutants.toml, docs/mutants.md)."
+            ),
         ]
     }
 
@@ -197,6 +213,22 @@ impl Claim {
             texts.push(format!(
                 "{slow} cases were not run because they are slow (--slow), {profile} because they need \
                  a greater profile."
+            ));
+        }
+        let ran = |id: &str| {
+            let of = report.outcomes.iter().find(|outcome| outcome.case.id == id);
+            of.is_some_and(|outcome| !matches!(outcome.verdict, Verdict::NotTested(_)))
+        };
+        let known = report.options.known_failing.keys();
+        let untried: Vec<&str> = known.map(String::as_str).filter(|id| !ran(id)).collect();
+        if !untried.is_empty() {
+            texts.push(format!("Known failures that were not tried: {}.", untried.join(", ")));
+        }
+        let kept_not = report.options.features.keeps_not.len();
+        if kept_not > 0 {
+            texts.push(format!(
+                "The features file says that {kept_not} requirements are not kept; that is counted \
+                 as xfail, and no excuse."
             ));
         }
         texts.push(
