@@ -165,9 +165,9 @@ impl Claim {
         let passed = self.count("pass");
         vec![
             format!(
-                "On this day, at this place, the target did what the {passed} cases that passed look \
-                 for, profile {}. They show {} of the {} MUSTs of which the suite has a case for a {} \
-                 ({} MUSTs in all, spec {}).",
+                "On this day, at this place, the target did what the {passed} cases that passed \
+                 look for, profile {}. They show {} of the {} MUSTs of which the suite has a case \
+                 for a {} ({} MUSTs in all, spec {}).",
                 report.options.profile.word(),
                 self.shown,
                 self.testable,
@@ -198,8 +198,8 @@ impl Claim {
                 .iter()
                 .sum();
             text += &format!(
-                "Of all {}, {cases} have a case in this suite (for nodes, relays or both), {excepted} \
-                 have none for a reason that is written down, {} are open.",
+                "Of all {}, {cases} have a case in this suite (for nodes, relays or both), \
+                 {excepted} have none for a reason that is written down, {} are open.",
                 self.musts,
                 coverage.open().len(),
             );
@@ -211,8 +211,8 @@ impl Claim {
         let (slow, profile) = report.left_out();
         if slow + profile > 0 {
             texts.push(format!(
-                "{slow} cases were not run because they are slow (--slow), {profile} because they need \
-                 a greater profile."
+                "{slow} cases were not run because they are slow (--slow), {profile} because they \
+                 need a greater profile."
             ));
         }
         let ran = |id: &str| {
@@ -232,8 +232,8 @@ impl Claim {
             ));
         }
         texts.push(
-            "That the target does nothing else that is wrong: a case sees what it looks for. That it \
-             would do the same under other load, over other networks or after a longer time."
+            "That the target does nothing else that is wrong: a case sees what it looks for. That \
+             it would do the same under other load, over other networks or after a longer time."
                 .to_owned(),
         );
         texts

@@ -111,7 +111,7 @@ impl Lock {
     pub fn text(&self) -> String {
         let mut text = String::from(
             "# MUSTs that may be without a case, and how many of them without a reason too.\n\
-             # Written by `conformance --uncovered --bless`, which takes out what has a case now.\n",
+             # Written by `conformance --uncovered --bless`, which takes out what has a case.\n",
         );
         text += &format!("open {}\n", self.open);
         for id in &self.ids {

@@ -121,7 +121,8 @@ fn section(page: &mut String, report: &Report, document: &str) {
     put(
         page,
         format_args!(
-            "<section class=\"document\">\n<h2>{document} <small>{passed} of {} passed</small></h2>\n",
+            "<section class=\"document\">\n\
+             <h2>{document} <small>{passed} of {} passed</small></h2>\n",
             outcomes.len()
         ),
     );
@@ -137,7 +138,8 @@ fn case(page: &mut String, report: &Report, outcome: &Outcome) {
     put(
         page,
         format_args!(
-            "<details class=\"case {}{}\" id=\"{}\"{}>\n<summary><span class=\"verdict v-{}\">{}</span>\
+            "<details class=\"case {}{}\" id=\"{}\"{}>\n\
+             <summary><span class=\"verdict v-{}\">{}</span>\
          <code>{}</code><span class=\"req\">{}</span><span class=\"ms\">{} ms</span></summary>\n",
             verdict.word(),
             if look { " look" } else { "" },
