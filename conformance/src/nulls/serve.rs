@@ -89,7 +89,14 @@ fn node(stream: &mut TcpStream, yes: bool) -> io::Result<()> {
             return Ok(());
         }
         match end.flight(&buffer[..length]) {
-            Ok(answer) => stream.write_all(&answer)?,
+            Ok(answer) => {
+                // Sealed after the answer to what came with it, so written after it.
+                stream.write_all(&answer)?;
+                // What nobody knows it knows, too.
+                if let Some(frame) = end.skipped() {
+                    stream.write_all(&end.send(&frame))?;
+                }
+            }
             Err(_) if yes => end.forgive(),
             Err(_) => return Ok(()),
         }
@@ -103,10 +110,6 @@ fn node(stream: &mut TcpStream, yes: bool) -> io::Result<()> {
                 other => other,
             };
             stream.write_all(&end.send(&answer.bytes()))?;
-        }
-        // What nobody knows it knows, too.
-        if let Some(frame) = end.skipped() {
-            stream.write_all(&end.send(&frame))?;
         }
     }
 }
