@@ -14,6 +14,11 @@ use crate::spec::{self, Level};
 use crate::uncovered::{self, Coverage, KINDS};
 use crate::verdict::{Exit, Verdict};
 
+/// Most lines of a transcript on a terminal.
+const LINES_MAX: usize = 40;
+/// Most lines of a transcript in JSON.
+const ENTRIES_MAX: usize = 400;
+
 /// Whether a verdict wants to be looked at.
 #[must_use]
 pub fn notable(verdict: &Verdict) -> bool {
@@ -33,7 +38,11 @@ pub fn lines(outcome: &Outcome, options: &Options) -> String {
             text += &format!("\n  {}: {}", found.document, found.sentence);
         }
         text += &format!("\n  {}", case.about);
-        for entry in transcript {
+        let left_out = transcript.len().saturating_sub(LINES_MAX);
+        if left_out > 0 {
+            text += &format!("\n    … {left_out} earlier lines");
+        }
+        for entry in &transcript[left_out..] {
             text += &format!("\n    {}", entry.line());
         }
         let (ms, id) = (took.as_millis(), case.id);
@@ -269,8 +278,8 @@ pub fn json(report: &Report) -> Value {
         .outcomes
         .iter()
         .map(|outcome| {
-            let transcript: Vec<Value> = outcome
-                .transcript
+            let left_out = outcome.transcript.len().saturating_sub(ENTRIES_MAX);
+            let transcript: Vec<Value> = outcome.transcript[left_out..]
                 .iter()
                 .map(|entry| {
                     let bytes = data_encoding::HEXLOWER.encode(&entry.bytes);

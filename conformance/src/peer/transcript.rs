@@ -5,6 +5,13 @@ use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 
+/// So many lines are kept with all their bytes; floods need no more.
+const LINES_WHOLE: usize = 1000;
+/// So many are kept at all.
+const LINES_MAX: usize = 5000;
+/// Most bytes of a line after the first thousand.
+const BYTES_LATER: usize = 256;
+
 /// Which way bytes went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -64,8 +71,19 @@ impl Log {
     /// Adds a line.
     pub fn add(&self, direction: Direction, what: impl Into<String>, bytes: &[u8]) {
         let at = self.start.elapsed();
-        let entry = Entry { at, direction, what: what.into(), bytes: bytes.to_vec() };
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = entries.len();
+        if count > LINES_MAX {
+            return;
+        }
+        if count == LINES_MAX {
+            let (direction, what) = (Direction::Note, "what follows is not kept".to_owned());
+            entries.push(Entry { at, direction, what, bytes: Vec::new() });
+            return;
+        }
+        let kept = if count < LINES_WHOLE { bytes.len() } else { BYTES_LATER.min(bytes.len()) };
+        let bytes = &bytes[..kept];
+        entries.push(Entry { at, direction, what: what.into(), bytes: bytes.to_vec() });
     }
 
     /// All lines so far.
