@@ -105,6 +105,12 @@ impl Case {
         matches!(self.run, Run::Handshake(_) | Run::Frame(_))
     }
 
+    /// Whether nothing else runs meanwhile, on no target: it measures what others get.
+    #[must_use]
+    pub fn wants_calm(&self) -> bool {
+        self.id.starts_with("attack")
+    }
+
     /// How much its requirement binds; a MUST where there is none, which a test rules out.
     #[must_use]
     pub fn level(&self) -> Level {

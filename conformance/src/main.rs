@@ -26,6 +26,9 @@ struct Cli {
     /// Where the folders of --spawn lie; a new folder each time by default
     #[arg(long, value_name = "DIR", requires = "spawn")]
     work: Option<PathBuf>,
+    /// Starts so many targets and tests them at once, each with a part of the cases
+    #[arg(long, default_value_t = 1, requires = "spawn")]
+    jobs: usize,
     /// What the target is; found out when not given
     #[arg(long)]
     role: Option<RoleWord>,

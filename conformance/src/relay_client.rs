@@ -13,6 +13,7 @@ use tonic::{Code, Status, Streaming};
 
 use crate::case::Ctx;
 use crate::peer::Direction;
+use crate::runner::PLACE;
 use crate::stack::crypto::{Rng, public};
 use crate::stack::envelope::{Envelope, HOUR_MS, purge_hash};
 use crate::stack::relay::{Authority, Info, PullProof, verify_receipt};
@@ -32,16 +33,17 @@ pub fn unpaced() {
 pub async fn pace() {
     const EACH: Duration = Duration::from_millis(70);
     const AT_ONCE: u32 = 48;
-    /// When all calls so far would be made, one in 70 ms.
-    static MADE: Mutex<Option<Instant>> = Mutex::new(None);
+    /// When all calls so far would be made, one in 70 ms; for each target that is tested.
+    static MADE: Mutex<BTreeMap<usize, Instant>> = Mutex::new(BTreeMap::new());
     if UNPACED.load(Ordering::Relaxed) {
         return;
     }
     let wait = {
         let now = Instant::now();
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = made.map_or(now, |made| made.max(now)) + EACH;
-        *made = Some(next);
+        let made = made.entry(PLACE.try_with(|place| *place).unwrap_or_default()).or_insert(now);
+        let next = now.max(*made) + EACH;
+        *made = next;
         next.saturating_duration_since(now + EACH * AT_ONCE)
     };
     tokio::time::sleep(wait).await;

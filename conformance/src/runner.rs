@@ -1,11 +1,12 @@
 //! Runs the cases that were chosen, with sanity first and last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, Semaphore};
+use serde_json::json;
+use tokio::sync::{Mutex, RwLock, Semaphore};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::timeout;
 
@@ -40,6 +41,8 @@ pub struct Options {
     pub target: String,
     /// The command that leads to the same target.
     pub again: String,
+    /// How many targets are tested at once, where the suite starts them.
+    pub jobs: usize,
     /// Whether a vector is changed, to see that the suite notices.
     pub wrong_vector: bool,
 }
@@ -135,8 +138,13 @@ const SLOW_MAX: Duration = Duration::from_secs(900);
 const DEADLINE_MAX: Duration = Duration::from_secs(4);
 const DEADLINE_MIN: Duration = Duration::from_secs(2);
 
-/// Runs. Cases of strangers that share nothing run together, all others one by one; `each` is
-/// told in the order of the list.
+tokio::task_local! {
+    /// Which of the targets the case of this task is run against.
+    pub static PLACE: usize;
+}
+
+/// Runs. Cases of strangers that share nothing run together; of all others one at a time on
+/// each target; `each` is told in the order of the list.
 pub async fn run(
     target: SocketAddr,
     process: Option<Started>,
@@ -178,9 +186,24 @@ pub async fn run(
         Err(verdict) => Some(verdict.detail().to_owned()),
     };
     let options = report.options.clone();
-    // The target ends with `process`, so that stays until an honest peer was served at the end.
-    let bench = Bench { target, process: process.clone(), deadline, invented, options };
-    report.outcomes = LocalSet::new().run_until(bench.cases(chosen, each)).await;
+    let mut places = vec![Place { target, process: process.clone() }];
+    for _ in 1..report.options.jobs {
+        let Some(started) = &process else { break };
+        match started.program.start(&json!({})).await {
+            Ok(spawned) => {
+                let (target, process) = (spawned.address, Arc::new(Mutex::new(spawned)));
+                let process = Some(Started { program: Arc::clone(&started.program), process });
+                places.push(Place { target, process });
+            }
+            Err(error) => {
+                report.remark = Some(format!("one more target for --jobs: {error}"));
+                return report;
+            }
+        }
+    }
+    let bench = Arc::new(Bench::new(places, deadline, invented, options));
+    // The targets end with the bench, so it stays until an honest peer was served at the end.
+    report.outcomes = LocalSet::new().run_until(Arc::clone(&bench).cases(chosen, each)).await;
     report.exit = Exit::of(report.outcomes.iter().map(|outcome| &outcome.verdict));
     kept_after_all(&mut report);
     let mut ctx = Ctx::new(target, seed, DEADLINE_MAX, "sanity.last");
@@ -189,16 +212,27 @@ pub async fn run(
         report.exit = Exit::Unreachable;
         report.remark = Some(format!("at the end an honest peer is not served: {}", last.detail()));
     }
-    drop(process);
+    drop((bench, process));
     report.took = started.elapsed();
     report
 }
 
-/// What all cases of a run share.
-#[derive(Debug, Clone)]
-struct Bench {
+/// One target, and what started it.
+#[derive(Debug)]
+struct Place {
     target: SocketAddr,
     process: Option<Started>,
+}
+
+/// What all cases of a run share.
+#[derive(Debug)]
+struct Bench {
+    /// Cases that disturb nobody share a target; others have one to themselves.
+    places: Vec<RwLock<Place>>,
+    /// Numbers of the places that no case has to itself.
+    free: std::sync::Mutex<Vec<usize>>,
+    alone: Semaphore,
+    together: Semaphore,
     deadline: Duration,
     /// What the target claims to know that does not exist.
     invented: Option<String>,
@@ -206,37 +240,74 @@ struct Bench {
 }
 
 impl Bench {
-    async fn cases(self, chosen: Vec<Case>, mut each: impl FnMut(&Outcome)) -> Vec<Outcome> {
+    fn new(
+        places: Vec<Place>,
+        deadline: Duration,
+        invented: Option<String>,
+        options: Options,
+    ) -> Self {
+        let count = places.len();
+        Self {
+            places: places.into_iter().map(RwLock::new).collect(),
+            free: std::sync::Mutex::new((0..count).rev().collect()),
+            alone: Semaphore::new(count),
+            together: Semaphore::new(AT_ONCE * count),
+            deadline,
+            invented,
+            options,
+        }
+    }
+
+    async fn cases(
+        self: Arc<Self>,
+        chosen: Vec<Case>,
+        mut each: impl FnMut(&Outcome),
+    ) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let mut running: Vec<(Case, JoinHandle<Outcome>)> = Vec::new();
-        for case in chosen.into_iter().map(Some).chain([None]) {
-            if case.is_none_or(|case| !case.disturbs_nobody()) {
-                for (case, handle) in running.drain(..) {
-                    outcomes.push(handle.await.unwrap_or_else(|_| panicked(case)));
-                    outcomes.iter().last().into_iter().for_each(&mut each);
-                }
-            }
-            let Some(case) = case else { break };
-            let (bench, places) = (self.clone(), Arc::clone(&places));
-            let handle = spawn_local(async move {
-                let _place = places.acquire().await;
-                bench.case(case).await
-            });
-            if case.disturbs_nobody() {
-                running.push((case, handle));
-            } else {
+        let mut running: VecDeque<(Case, JoinHandle<Outcome>)> = VecDeque::new();
+        // An end of the list, and what wants calm, wait for all before.
+        for (number, case) in chosen.into_iter().map(Some).chain([None]).enumerate() {
+            let most = match case {
+                Some(case) if !case.wants_calm() => AT_ONCE * self.places.len(),
+                _ => 0,
+            };
+            while running.len() > most {
+                let Some((case, handle)) = running.pop_front() else { break };
                 outcomes.push(handle.await.unwrap_or_else(|_| panicked(case)));
                 outcomes.iter().last().into_iter().for_each(&mut each);
+            }
+            let Some(case) = case else { break };
+            let bench = Arc::clone(&self);
+            let handle = spawn_local(async move { bench.placed(number, case).await });
+            if case.wants_calm() {
+                outcomes.push(handle.await.unwrap_or_else(|_| panicked(case)));
+                outcomes.iter().last().into_iter().for_each(&mut each);
+            } else {
+                running.push_back((case, handle));
             }
         }
         outcomes
     }
 
-    async fn case(&self, case: Case) -> Outcome {
-        let mut ctx = Ctx::new(self.target, self.options.seed, self.deadline, case.id);
+    /// Waits for a target, and runs a case there.
+    async fn placed(&self, number: usize, case: Case) -> Outcome {
+        if case.disturbs_nobody() {
+            let _permit = self.together.acquire().await;
+            let at = number % self.places.len();
+            let place = self.places[at].read().await;
+            return PLACE.scope(at, self.case(&place, case)).await;
+        }
+        let _permit = self.alone.acquire().await;
+        let at = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let _back = Back { free: &self.free, at };
+        let place = self.places[at].write().await;
+        PLACE.scope(at, self.case(&place, case)).await
+    }
+
+    async fn case(&self, place: &Place, case: Case) -> Outcome {
+        let mut ctx = Ctx::new(place.target, self.options.seed, self.deadline, case.id);
         ctx.limits = Arc::new(self.options.features.limits.clone());
-        if let Some(started) = &self.process {
+        if let Some(started) = &place.process {
             ctx.program = Some(Arc::clone(&started.program));
             ctx.process = Some(Arc::clone(&started.process));
         }
@@ -262,6 +333,18 @@ impl Bench {
         };
         let verdict = judged(found, &case, &self.options);
         Outcome { case, verdict, took: started.elapsed(), transcript: ctx.log.entries() }
+    }
+}
+
+/// Gives a place back, also where the case panics.
+struct Back<'a> {
+    free: &'a std::sync::Mutex<Vec<usize>>,
+    at: usize,
+}
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.at);
     }
 }
 

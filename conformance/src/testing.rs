@@ -43,6 +43,7 @@ pub(crate) async fn test(cli: &Cli) -> Acted {
         features,
         target: cli.target.clone().or_else(|| cli.spawn.clone()).unwrap_or_default(),
         again: again(cli, role),
+        jobs: cli.jobs.clamp(1, 16),
         wrong_vector: cli.wrong_vector,
     };
     let shown = options.clone();

@@ -14,6 +14,7 @@ fn options() -> Options {
         features: Features::default(),
         target: String::new(),
         again: String::new(),
+        jobs: 1,
         wrong_vector: false,
     }
 }
