@@ -2,10 +2,12 @@
 //! does not exist (`spec/annex-targets.md`, section 7).
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -79,12 +81,40 @@ async fn ask(
 ///
 /// # Errors
 /// A verdict when it cannot be asked.
-pub async fn invents(ctx: &mut Ctx, role: Role) -> Result<Option<String>, Verdict> {
+pub async fn invents(
+    ctx: &mut Ctx,
+    role: Role,
+    control: Option<&Path>,
+) -> Result<Option<String>, Verdict> {
     ctx.log.add(Direction::Note, "asks for what does not exist", &[]);
-    match role {
-        Role::Node => frames(ctx).await,
-        Role::Relay => method(ctx).await,
+    let invented = match role {
+        Role::Node => frames(ctx).await?,
+        Role::Relay => method(ctx).await?,
+    };
+    match (invented, control) {
+        (None, Some(control)) => request(ctx, control).await,
+        (invented, _) => Ok(invented),
     }
+}
+
+/// The control channel says `unsupported` to a request that does not exist.
+async fn request(ctx: &mut Ctx, control: &Path) -> Result<Option<String>, Verdict> {
+    let fault = |error: &dyn std::fmt::Display| {
+        Verdict::Inconclusive(format!("no probe of {}: {error}", control.display()))
+    };
+    let name = format!("no-such-thing-{:016x}", u64::from_be_bytes(ctx.fresh.array()));
+    let asking = async {
+        let mut stream = UnixStream::connect(control).await?;
+        stream.write_all(format!("{}\n", json!({"id": 1, "do": name})).as_bytes()).await?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).await?;
+        std::io::Result::Ok(line)
+    };
+    let asked = timeout(ctx.deadline, asking).await.map_err(|late| fault(&late))?;
+    let line = asked.map_err(|error| fault(&error))?;
+    let answer: Value = serde_json::from_str(&line).map_err(|error| fault(&error))?;
+    let believed = answer["error"] == "unsupported";
+    Ok((!believed).then(|| format!("its control channel answers {name} with {}", line.trim())))
 }
 
 /// A frame of 0x7f00 is skipped in silence, one of 0xff00 ends the link.
@@ -134,4 +164,39 @@ async fn method(ctx: &mut Ctx) -> Result<Option<String>, Verdict> {
             Some(format!("a method that does not exist is {:?}, not UNIMPLEMENTED", status.code()))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// What is found of a control channel that gives this answer to everything.
+    async fn found(answer: &'static str) -> Result<Option<String>, Verdict> {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("control");
+        let listener = UnixListener::bind(&path).expect("nobody else is there");
+        let answering = async {
+            let (stream, _) = listener.accept().await?;
+            let mut stream = BufReader::new(stream);
+            stream.read_line(&mut String::new()).await?;
+            stream.write_all(answer.as_bytes()).await
+        };
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let mut ctx = Ctx::new(nobody, 1, Duration::from_secs(5), "probe");
+        let (answered, found) = tokio::join!(answering, request(&mut ctx, &path));
+        answered.expect("somebody asks");
+        found
+    }
+
+    #[tokio::test]
+    async fn a_control_channel_that_knows_everything_is_not_believed() {
+        assert_eq!(found("{\"id\": 1, \"error\": \"unsupported\"}\n").await, Ok(None));
+        let text = found("{\"id\": 1, \"ok\": {}}\n").await.expect("it was asked");
+        assert!(text.is_some_and(|text| text.contains("no-such-thing-")));
+        assert!(found("yes\n").await.is_err());
+    }
 }

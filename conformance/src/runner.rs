@@ -1,18 +1,20 @@
 //! Runs the cases that were chosen, with sanity first and last.
 
-use std::collections::{BTreeMap, VecDeque};
+mod bench;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::{Mutex, RwLock, Semaphore};
-use tokio::task::{JoinHandle, LocalSet, spawn_local};
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::task::LocalSet;
 
+use self::bench::{Bench, Place};
 use crate::case::{Case, Ctx, Profile, Role, Run};
 use crate::features::Features;
-use crate::peer::{CASE_LOG, Entry};
+use crate::peer::Entry;
 use crate::spec::Level;
 use crate::target::{Program, Spawned};
 use crate::verdict::{Exit, Verdict};
@@ -127,13 +129,6 @@ pub fn self_check(wrong_vector: bool) -> Result<usize, Vec<String>> {
     if differing.is_empty() { Ok(all.len()) } else { Err(differing) }
 }
 
-/// How many cases run at once that disturb nobody: below the eight connections that one
-/// address may have before it is authenticated (LIM-02), since some of them are left half open.
-const AT_ONCE: usize = 4;
-/// After this a case that does not end is given up.
-const CASE_MAX: Duration = Duration::from_secs(90);
-/// The same for those that are slow.
-const SLOW_MAX: Duration = Duration::from_secs(900);
 /// Below the 5 s after which a target closes whatever does not come up (LNK-45).
 const DEADLINE_MAX: Duration = Duration::from_secs(4);
 const DEADLINE_MIN: Duration = Duration::from_secs(2);
@@ -181,7 +176,13 @@ pub async fn run(
     report.rtt = started.elapsed();
     let deadline = (report.rtt * 100).clamp(DEADLINE_MIN, DEADLINE_MAX);
     let mut ctx = Ctx::new(target, seed, deadline, "sanity.probe");
-    let invented = match probe::invents(&mut ctx, role).await {
+    let control = match &process {
+        Some(started) if report.options.profile == Profile::Shim => {
+            Some(started.process.lock().await.control.clone())
+        }
+        _ => None,
+    };
+    let invented = match probe::invents(&mut ctx, role, control.as_deref()).await {
         Ok(invented) => invented,
         Err(verdict) => Some(verdict.detail().to_owned()),
     };
@@ -215,142 +216,6 @@ pub async fn run(
     drop((bench, process));
     report.took = started.elapsed();
     report
-}
-
-/// One target, and what started it.
-#[derive(Debug)]
-struct Place {
-    target: SocketAddr,
-    process: Option<Started>,
-}
-
-/// What all cases of a run share.
-#[derive(Debug)]
-struct Bench {
-    /// Cases that disturb nobody share a target; others have one to themselves.
-    places: Vec<RwLock<Place>>,
-    /// Numbers of the places that no case has to itself.
-    free: std::sync::Mutex<Vec<usize>>,
-    alone: Semaphore,
-    together: Semaphore,
-    deadline: Duration,
-    /// What the target claims to know that does not exist.
-    invented: Option<String>,
-    options: Options,
-}
-
-impl Bench {
-    fn new(
-        places: Vec<Place>,
-        deadline: Duration,
-        invented: Option<String>,
-        options: Options,
-    ) -> Self {
-        let count = places.len();
-        Self {
-            places: places.into_iter().map(RwLock::new).collect(),
-            free: std::sync::Mutex::new((0..count).rev().collect()),
-            alone: Semaphore::new(count),
-            together: Semaphore::new(AT_ONCE * count),
-            deadline,
-            invented,
-            options,
-        }
-    }
-
-    async fn cases(
-        self: Arc<Self>,
-        chosen: Vec<Case>,
-        mut each: impl FnMut(&Outcome),
-    ) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
-        let mut running: VecDeque<(Case, JoinHandle<Outcome>)> = VecDeque::new();
-        // An end of the list, and what wants calm, wait for all before.
-        for (number, case) in chosen.into_iter().map(Some).chain([None]).enumerate() {
-            let most = match case {
-                Some(case) if !case.wants_calm() => AT_ONCE * self.places.len(),
-                _ => 0,
-            };
-            while running.len() > most {
-                let Some((case, handle)) = running.pop_front() else { break };
-                outcomes.push(handle.await.unwrap_or_else(|_| panicked(case)));
-                outcomes.iter().last().into_iter().for_each(&mut each);
-            }
-            let Some(case) = case else { break };
-            let bench = Arc::clone(&self);
-            let handle = spawn_local(async move { bench.placed(number, case).await });
-            if case.wants_calm() {
-                outcomes.push(handle.await.unwrap_or_else(|_| panicked(case)));
-                outcomes.iter().last().into_iter().for_each(&mut each);
-            } else {
-                running.push_back((case, handle));
-            }
-        }
-        outcomes
-    }
-
-    /// Waits for a target, and runs a case there.
-    async fn placed(&self, number: usize, case: Case) -> Outcome {
-        if case.disturbs_nobody() {
-            let _permit = self.together.acquire().await;
-            let at = number % self.places.len();
-            let place = self.places[at].read().await;
-            return PLACE.scope(at, self.case(&place, case)).await;
-        }
-        let _permit = self.alone.acquire().await;
-        let at = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let _back = Back { free: &self.free, at };
-        let place = self.places[at].write().await;
-        PLACE.scope(at, self.case(&place, case)).await
-    }
-
-    async fn case(&self, place: &Place, case: Case) -> Outcome {
-        let mut ctx = Ctx::new(place.target, self.options.seed, self.deadline, case.id);
-        ctx.limits = Arc::new(self.options.features.limits.clone());
-        if let Some(started) = &place.process {
-            ctx.program = Some(Arc::clone(&started.program));
-            ctx.process = Some(Arc::clone(&started.process));
-        }
-        let started = Instant::now();
-        let found = if let Some(group) = self.options.features.lacks(&case) {
-            Verdict::Unsupported(format!("the features file says that {group} is absent"))
-        } else if case.profile > self.options.profile {
-            Verdict::NotTested(format!("it needs the profile {}", case.profile.word()))
-        } else if case.slow && !self.options.slow {
-            Verdict::NotTested("it waits more than 5 s: see --slow".to_owned())
-        } else {
-            let most = if case.slow { SLOW_MAX } else { CASE_MAX };
-            let log = ctx.log.clone();
-            let running = CASE_LOG.scope(log, timeout(most, run_case(&mut ctx, &case)));
-            let late = |_| Verdict::Inconclusive(format!("it did not end within {most:?}"));
-            running.await.unwrap_or_else(late)
-        };
-        let found = match (found, &self.invented) {
-            (Verdict::Unsupported(text), Some(invented)) => {
-                Verdict::Fail(format!("{text}; that is not believed: {invented}"))
-            }
-            (found, _) => found,
-        };
-        let verdict = judged(found, &case, &self.options);
-        Outcome { case, verdict, took: started.elapsed(), transcript: ctx.log.entries() }
-    }
-}
-
-/// Gives a place back, also where the case panics.
-struct Back<'a> {
-    free: &'a std::sync::Mutex<Vec<usize>>,
-    at: usize,
-}
-
-impl Drop for Back<'_> {
-    fn drop(&mut self) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.at);
-    }
-}
-
-fn panicked(case: Case) -> Outcome {
-    let verdict = Verdict::Error("the case panicked".to_owned());
-    Outcome { case, verdict, took: Duration::ZERO, transcript: Vec::new() }
 }
 
 /// A requirement that the features file excuses, and all cases of which pass, is a fault of
