@@ -32,8 +32,11 @@ pub fn all() -> Vec<Case> {
         (Role::Relay, relay::SCRIPTS),
         (Role::Relay, relay::depositing::SCRIPTS),
         (Role::Relay, relay::fetching::SCRIPTS),
+        (Role::Relay, relay::proofs::SCRIPTS),
         (Role::Relay, relay::drops::SCRIPTS),
+        (Role::Relay, relay::edges::SCRIPTS),
         (Role::Relay, relay::kills::SCRIPTS),
+        (Role::Relay, relay::stops::SCRIPTS),
         (Role::Relay, relay::places::SCRIPTS),
         (Role::Relay, attacks::calls::SCRIPTS),
     ] {

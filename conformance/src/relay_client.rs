@@ -1,7 +1,8 @@
 //! Plays owners and depositors towards a relay (`spec/relay.md`).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,20 +29,35 @@ pub fn unpaced() {
     UNPACED.store(true, Ordering::Relaxed);
 }
 
-/// Keeps the suite's calls below the rate for one address (RLY-61): 48 at once, and one in
-/// 70 ms after that.
-pub async fn pace() {
+/// Addresses of loopback from which the suite calls in turn, so that it need not wait for the
+/// rate of one (RLY-61). Attackers have others.
+const SOURCES: std::ops::Range<u8> = 20..26;
+
+/// Where the next client calls from; any address where the target is not on loopback, or
+/// the system has but one there.
+fn next_source(target: SocketAddr) -> Option<IpAddr> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let at = NEXT.fetch_add(1, Ordering::Relaxed) % SOURCES.len();
+    let source = IpAddr::V4(Ipv4Addr::new(127, 0, 0, SOURCES.start + at as u8));
+    let usable = target.ip() == Ipv4Addr::LOCALHOST && UdpSocket::bind((source, 0)).is_ok();
+    usable.then_some(source)
+}
+
+/// Keeps the suite's calls of one address below the rate for one (RLY-61): 48 at once, and
+/// one in 70 ms after that.
+pub async fn pace(client: &Client) {
     const EACH: Duration = Duration::from_millis(70);
     const AT_ONCE: u32 = 48;
-    /// When all calls so far would be made, one in 70 ms; for each target that is tested.
-    static MADE: Mutex<BTreeMap<usize, Instant>> = Mutex::new(BTreeMap::new());
+    /// When all calls so far to a target from an address would be made, one in 70 ms.
+    static MADE: Mutex<BTreeMap<(usize, Option<IpAddr>), Instant>> = Mutex::new(BTreeMap::new());
     if UNPACED.load(Ordering::Relaxed) {
         return;
     }
     let wait = {
         let now = Instant::now();
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = made.entry(PLACE.try_with(|place| *place).unwrap_or_default()).or_insert(now);
+        let of = (PLACE.try_with(|place| *place).unwrap_or_default(), client.source);
+        let made = made.entry(of).or_insert(now);
         let next = now.max(*made) + EACH;
         *made = next;
         next.saturating_duration_since(now + EACH * AT_ONCE)
@@ -150,9 +166,13 @@ impl Pulling {
     /// Acknowledges.
     pub async fn ack(&self, epoch: &[u8], up_to: u64) {
         let ack = v1::PullAck { epoch: epoch.to_vec(), up_to };
-        let step = Some(pull_request::Step::Ack(ack));
+        self.send(v1::PullRequest { step: Some(pull_request::Step::Ack(ack)) }).await;
+    }
+
+    /// Sends anything.
+    pub async fn send(&self, request: v1::PullRequest) {
         // A stream that has ended shows in what is read.
-        let _sent = self.send.send(v1::PullRequest { step }).await;
+        let _sent = self.send.send(request).await;
     }
 
     /// Ends our side and reads what comes until the end.
@@ -184,6 +204,7 @@ pub struct Client {
     pub relay_key: [u8; 32],
     /// What was dialled, as its layout.
     pub authority: Vec<u8>,
+    source: Option<IpAddr>,
     deadline: Duration,
 }
 
@@ -205,17 +226,20 @@ impl Client {
     pub async fn connect(ctx: &mut Ctx) -> Result<Self, Verdict> {
         let (host, port) = (ctx.target.ip().to_string(), ctx.target.port());
         let url = format!("http://{}", ctx.target);
+        let source = next_source(ctx.target);
         let endpoint = Endpoint::from_shared(url)
             .map_err(|error| Verdict::Error(error.to_string()))?
             .connect_timeout(ctx.deadline)
-            .timeout(ctx.deadline);
+            .timeout(ctx.deadline)
+            .local_address(source);
         let channel = endpoint
             .connect()
             .await
             .map_err(|error| Verdict::Fail(format!("no connection: {error}")))?;
         let authority = Authority::host(&host, port).bytes();
         let calls = RelayServiceClient::new(channel);
-        let mut client = Self { calls, relay_key: [0; 32], authority, deadline: ctx.deadline };
+        let (relay_key, deadline) = ([0; 32], ctx.deadline);
+        let mut client = Self { calls, relay_key, authority, source, deadline };
         let nonce: [u8; 32] = ctx.fresh.array();
         let authority = client.authority.clone();
         let info = client
@@ -237,7 +261,7 @@ impl Client {
         nonce: &[u8],
         authority: &[u8],
     ) -> Result<v1::GetInfoResponse, Status> {
-        pace().await;
+        pace(self).await;
         let request = v1::GetInfoRequest { nonce: nonce.to_vec(), authority: authority.to_vec() };
         Ok(self.calls.get_info(request).await?.into_inner())
     }
@@ -291,7 +315,28 @@ impl Client {
         fault: ProofFault,
         rng: &mut Rng,
     ) -> Result<Pulling, Status> {
-        pace().await;
+        let ack_first = fault == ProofFault::AckFirst;
+        self.pull_first(|client, challenge| {
+            let first = if ack_first {
+                let ack = v1::PullAck { epoch: challenge.epoch.clone(), up_to: 0 };
+                pull_request::Step::Ack(ack)
+            } else {
+                pull_request::Step::Proof(client.proof(owner, fault, &challenge.challenge, rng))
+            };
+            v1::PullRequest { step: Some(first) }
+        })
+        .await
+    }
+
+    /// Opens a `Pull` and answers its challenge with what `first` makes of it.
+    ///
+    /// # Errors
+    /// The status that came instead of `PullOpened`.
+    pub async fn pull_first(
+        &mut self,
+        first: impl FnOnce(&Self, &v1::PullChallenge) -> v1::PullRequest,
+    ) -> Result<Pulling, Status> {
+        pace(self).await;
         let (send, receive) = mpsc::channel(16);
         let answers = self.calls.pull(ReceiverStream::new(receive)).await?.into_inner();
         let mut pulling = Pulling { send, answers, epoch: Vec::new(), deadline: self.deadline };
@@ -302,20 +347,32 @@ impl Client {
             return Err(Status::unknown("RLY-27: the length of challenge or epoch"));
         }
         pulling.epoch.clone_from(&challenge.epoch);
-        if fault == ProofFault::AckFirst {
-            pulling.ack(&challenge.epoch, 0).await;
-        } else {
-            let proof = self.proof(owner, fault, &challenge.challenge, rng);
-            let step = Some(pull_request::Step::Proof(proof));
-            let _sent = pulling.send.send(v1::PullRequest { step }).await;
-        }
+        pulling.send(first(self, &challenge)).await;
         match pulling.next().await? {
             Some(pull_response::Step::Opened(_)) => Ok(pulling),
             other => Err(Status::unknown(format!("{other:?} instead of PullOpened"))),
         }
     }
 
-    fn proof(
+    /// The signature over a proof as it stands.
+    #[must_use]
+    pub fn sign(&self, owner: &Owner, challenge: &[u8], proof: &v1::PullProof) -> Vec<u8> {
+        let deposit_key = (!proof.deposit_key.is_empty()).then_some(proof.deposit_key.as_slice());
+        PullProof {
+            relay: &self.relay_key,
+            authority: &proof.authority,
+            challenge,
+            client_nonce: &proof.client_nonce,
+            mailbox: &owner.mailbox(),
+            consumer: &proof.consumer,
+            deposit_key,
+        }
+        .sign(&owner.seed)
+        .to_vec()
+    }
+
+    /// An owner's answer to a challenge.
+    pub fn proof(
         &self,
         owner: &Owner,
         fault: ProofFault,

@@ -74,13 +74,13 @@ impl Program {
         let address = free_address()?;
         let command = self
             .template
-            .replace("{port}", &address.port().to_string())
             .replace("{dir}", &data.to_string_lossy())
             .replace("{cards}", &cards.to_string_lossy())
             .replace("{settings}", &settings_file.to_string_lossy())
             .replace("{control}", &folder.join("control").to_string_lossy());
         let mut spawned = Spawned {
             command,
+            settings: settings_file,
             folder: data,
             control: folder.join("control"),
             address,
@@ -95,7 +95,9 @@ impl Program {
 /// A program that the suite started. It ends with this value.
 #[derive(Debug)]
 pub struct Spawned {
+    /// With `{port}` in it.
     command: String,
+    settings: PathBuf,
     /// What it stores, all of it.
     pub folder: PathBuf,
     /// Its control channel, where it has one (annex-targets.md, section 5).
@@ -112,14 +114,7 @@ impl Spawned {
     /// # Errors
     /// When it cannot be started, ends, or takes no connection in time.
     pub async fn start(&mut self) -> io::Result<()> {
-        let mut words = self.command.split_whitespace();
-        let program = words.next().ok_or_else(|| io::Error::other("--spawn is empty"))?;
-        let mut child = Command::new(program)
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut child = self.process(self.address.port())?;
         let until = Instant::now() + self.patience;
         while TcpStream::connect(self.address).await.is_err() {
             if let Some(status) = child.try_wait()? {
@@ -133,6 +128,36 @@ impl Spawned {
         }
         self.child = Some(child);
         Ok(())
+    }
+
+    fn process(&self, port: u16) -> io::Result<Child> {
+        let command = self.command.replace("{port}", &port.to_string());
+        let mut words = command.split_whitespace();
+        let program = words.next().ok_or_else(|| io::Error::other("--spawn is empty"))?;
+        Command::new(program)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+    }
+
+    /// A second start in the folder of the first, on another port; gives how it has ended.
+    ///
+    /// # Errors
+    /// When it cannot be started, or has not ended within 10 s.
+    pub async fn start_twice(&self) -> io::Result<ExitStatus> {
+        let mut second = self.process(free_address()?.port())?;
+        let ending = timeout(Duration::from_secs(10), second.wait()).await;
+        ending.map_err(|_late| io::Error::other("a second start goes on for 10 s"))?
+    }
+
+    /// Changes its settings (annex-targets.md, section 4) from the next start on.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn set(&self, settings: &Value) -> io::Result<()> {
+        fs::write(&self.settings, settings.to_string())
     }
 
     /// SIGKILL, and a start in the same folder.

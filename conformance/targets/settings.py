@@ -36,6 +36,7 @@ def node(port, settings):
 def relay(_port, settings):
     names = {"mailboxes": "mailboxes", "connections": "connections",
              "connections_per_source": "connections-per-source"}
+    settings.pop("restored", None)  # tortalk-relay.sh sees to it
     options = [f"--{names[name]}={settings.pop(name)}" for name in sorted(names.keys() & settings)]
     for name, option in (("mailbox_bytes", "mailbox-mib"), ("total_bytes", "total-mib")):
         if name in settings:

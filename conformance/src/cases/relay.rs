@@ -3,9 +3,12 @@
 
 pub mod depositing;
 pub mod drops;
+pub mod edges;
 pub mod fetching;
 pub mod kills;
 pub mod places;
+pub mod proofs;
+pub mod stops;
 
 use tonic::{Code, Status};
 

@@ -190,7 +190,7 @@ async fn remembered(ctx: &mut Ctx, purged: bool) -> Judged {
     let (envelope, key) = owner.envelope(ctx.now(), &mut ctx.fresh);
     fate(&mut client, stamped(&owner, &envelope), Fate::Stored).await?;
     if purged {
-        crate::relay_client::pace().await;
+        crate::relay_client::pace(&client).await;
         let keys = vec![key.to_vec()];
         client.calls.purge(v1::PurgeRequest { keys }).await.map_err(saw("Purge"))?;
     } else {

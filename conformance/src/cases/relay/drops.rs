@@ -17,7 +17,7 @@ pub(super) async fn purge(ctx: &mut Ctx) -> Judged {
     for envelope in [&first, &second] {
         fate(&mut client, stamped(&owner, envelope), Fate::Stored).await?;
     }
-    pace().await;
+    pace(&client).await;
     let keys = vec![key.to_vec(), vec![7; 32]];
     client.calls.purge(v1::PurgeRequest { keys }).await.map_err(saw("Purge"))?;
     let pulling = client.pull(&owner, ProofFault::None, &mut ctx.fresh).await;
@@ -28,21 +28,21 @@ pub(super) async fn purge(ctx: &mut Ctx) -> Judged {
 pub(super) async fn purge_refused(ctx: &mut Ctx, keys: Vec<Vec<u8>>) -> Judged {
     let mut client = Client::connect(ctx).await?;
     let fine = v1::PurgeRequest { keys: vec![vec![7; 32]; 256] };
-    pace().await;
+    pace(&client).await;
     client.calls.purge(fine).await.map_err(saw("256 keys"))?;
-    pace().await;
+    pace(&client).await;
     let refused = client.calls.purge(v1::PurgeRequest { keys }).await;
     expect_code(refused, Code::InvalidArgument)?;
     Client::connect(ctx).await.map(drop)
 }
 
-async fn put(
+pub(super) async fn put(
     client: &mut Client,
     owner: &Owner,
     seq: u64,
     blob: &[u8],
 ) -> Result<v1::PutCardResponse, Status> {
-    pace().await;
+    pace(client).await;
     let mailbox = owner.mailbox();
     let signature = sign_drop(&owner.seed, &mailbox, seq, blob).to_vec();
     let request =
@@ -65,7 +65,7 @@ pub(super) async fn drop_kept(ctx: &mut Ctx) -> Judged {
     put_result(&mut client, &owner, 5, PutCardResult::Stored).await?;
     put_result(&mut client, &owner, 5, PutCardResult::Stored).await?;
     put_result(&mut client, &owner, 4, PutCardResult::Old).await?;
-    pace().await;
+    pace(&client).await;
     let request = v1::GetCardRequest { mailbox: owner.mailbox().to_vec() };
     let got = client.calls.get_card(request).await.map_err(saw("GetCard"))?.into_inner();
     check(got.seq == 5 && got.blob == [7; 2048], || "another drop than was put".to_owned())
@@ -89,7 +89,7 @@ pub(super) async fn drop_signature(ctx: &mut Ctx) -> Judged {
     let (mut client, owner) = registered(ctx).await?;
     let mailbox = owner.mailbox();
     let signature = sign_drop(&owner.seed, &mailbox, 6, &[7; 2048]).to_vec();
-    pace().await;
+    pace(&client).await;
     let (mailbox, blob) = (mailbox.to_vec(), vec![7; 2048]);
     let request = v1::PutCardRequest { mailbox, seq: 5, blob, signature };
     expect_code(client.calls.put_card(request).await, Code::Unauthenticated)?;
@@ -100,7 +100,7 @@ pub(super) async fn drop_none(ctx: &mut Ctx) -> Judged {
     let (mut client, owner) = registered(ctx).await?;
     let nobody = Owner::new(&mut ctx.fresh);
     for who in [&owner, &nobody] {
-        pace().await;
+        pace(&client).await;
         let request = v1::GetCardRequest { mailbox: who.mailbox().to_vec() };
         expect_code(client.calls.get_card(request).await, Code::NotFound)?;
     }
@@ -120,7 +120,7 @@ async fn purge_many(ctx: &mut Ctx) -> Judged {
     client.deposit(requests).await.1.map_err(saw("64 envelopes"))?;
     let (last, _) = owner.envelope(ctx.now(), &mut ctx.fresh);
     fate(&mut client, stamped(&owner, &last), Fate::Stored).await?;
-    pace().await;
+    pace(&client).await;
     let keys = vec![key.to_vec()];
     client.calls.purge(v1::PurgeRequest { keys }).await.map_err(saw("Purge"))?;
     let pulling = client.pull(&owner, ProofFault::None, &mut ctx.fresh).await;
@@ -135,7 +135,7 @@ async fn purge_silent(ctx: &mut Ctx) -> Judged {
     fate(&mut client, stamped(&owner, &envelope), Fate::Stored).await?;
     let mut answers = Vec::new();
     for key in [key.to_vec(), vec![7; 32]] {
-        pace().await;
+        pace(&client).await;
         let answer = client.calls.purge(v1::PurgeRequest { keys: vec![key] }).await;
         let answer = answer.map_err(saw("Purge"))?;
         answers.push((answer.get_ref().encoded_len(), answer.metadata().len()));
@@ -151,7 +151,7 @@ async fn drop_other(ctx: &mut Ctx, change: fn(&mut v1::PutCardRequest)) -> Judge
     let signature = sign_drop(&owner.seed, &mailbox, 5, &blob).to_vec();
     let mut request = v1::PutCardRequest { mailbox: mailbox.to_vec(), seq: 5, blob, signature };
     change(&mut request);
-    pace().await;
+    pace(&client).await;
     expect_code(client.calls.put_card(request).await, Code::Unauthenticated)?;
     put_result(&mut client, &owner, 5, PutCardResult::Stored).await
 }

@@ -18,7 +18,7 @@ async fn challenges(ctx: &mut Ctx) -> Judged {
     let mut client = Client::connect(ctx).await?;
     let mut seen: Vec<v1::PullChallenge> = Vec::new();
     for _ in 0..2 {
-        pace().await;
+        pace(&client).await;
         let requests = tokio_stream::pending::<v1::PullRequest>();
         let answers = client.calls.pull(requests).await.map_err(saw("Pull"))?;
         let first = answers.into_inner().message().await.map_err(saw("a challenge"))?;
@@ -37,7 +37,7 @@ async fn challenges(ctx: &mut Ctx) -> Judged {
 async fn no_proof(ctx: &mut Ctx) -> Judged {
     ctx.deadline = Duration::from_secs(15);
     let mut client = Client::connect(ctx).await?;
-    pace().await;
+    pace(&client).await;
     let requests = tokio_stream::pending::<v1::PullRequest>();
     let mut answers = client.calls.pull(requests).await.map_err(saw("Pull"))?.into_inner();
     answers.message().await.map_err(saw("a challenge"))?;

@@ -11,19 +11,19 @@ use crate::stack::v1::{self, PullEndReason, PutCardResult};
 use crate::target::Spawned;
 use crate::verdict::Verdict;
 
-async fn restart(target: &mut Spawned) -> Judged {
+pub(super) async fn restart(target: &mut Spawned) -> Judged {
     let started = target.restart().await;
     started.map_err(|error| Verdict::Fail(format!("it does not start again: {error}")))
 }
 
-async fn pull(ctx: &mut Ctx, owner: &Owner) -> Result<Pulling, Verdict> {
+pub(super) async fn pull(ctx: &mut Ctx, owner: &Owner) -> Result<Pulling, Verdict> {
     let mut client = Client::connect(ctx).await?;
     let pulling = client.pull(owner, ProofFault::None, &mut ctx.fresh).await;
     pulling.map_err(saw("an honest proof"))
 }
 
 /// What comes first for the owner is a new envelope, with a sequence above `last`.
-async fn nothing_but_new(ctx: &mut Ctx, owner: &Owner, last: u64) -> Judged {
+pub(super) async fn nothing_but_new(ctx: &mut Ctx, owner: &Owner, last: u64) -> Judged {
     let mut pulling = pull(ctx, owner).await?;
     let mut client = Client::connect(ctx).await?;
     let (live, _) = owner.envelope(ctx.now(), &mut ctx.fresh);
@@ -120,7 +120,7 @@ async fn after_purge(ctx: &mut Ctx) -> Judged {
     let (mut client, owner) = registered(ctx).await?;
     let (envelope, key) = owner.envelope(ctx.now(), &mut ctx.fresh);
     fate(&mut client, stamped(&owner, &envelope), Fate::Stored).await?;
-    pace().await;
+    pace(&client).await;
     let keys = vec![key.to_vec()];
     client.calls.purge(v1::PurgeRequest { keys }).await.map_err(saw("Purge"))?;
     restart(&mut target).await?;
@@ -133,7 +133,7 @@ async fn after_put(ctx: &mut Ctx) -> Judged {
     put_result(&mut client, &owner, 5, PutCardResult::Stored).await?;
     restart(&mut target).await?;
     let mut client = Client::connect(ctx).await?;
-    pace().await;
+    pace(&client).await;
     let request = v1::GetCardRequest { mailbox: owner.mailbox().to_vec() };
     let got = client.calls.get_card(request).await.map_err(saw("GetCard"))?.into_inner();
     check(got.seq == 5, || format!("seq {} instead of 5", got.seq))?;
