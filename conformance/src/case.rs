@@ -68,6 +68,8 @@ pub type Running<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
 pub enum Run {
     /// One fault while a link comes up.
     Handshake(&'static crate::cases::link::HandshakeFault),
+    /// One fault while a link comes up that the target dialled.
+    Dialled(&'static crate::cases::dialled::ReplyFault),
     /// One fault on a link that is up.
     Frame(&'static crate::cases::link_frames::FrameFault),
     /// One fault in an envelope, sent by an accepted contact.

@@ -1,6 +1,8 @@
 //! All cases, in one list.
 
 pub mod attacks;
+pub mod dialled;
+pub mod discovery;
 pub mod gossip;
 pub mod letters;
 pub mod link;
@@ -24,10 +26,12 @@ pub fn all() -> Vec<Case> {
     };
     let mut all = Vec::new();
     all.extend(link::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Handshake(f))));
+    all.extend(dialled::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Dialled(f))));
     all.extend(link_frames::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Frame(f))));
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
     for (role, scripts) in [
         (Role::Node, gossip::SCRIPTS),
+        (Role::Node, discovery::SCRIPTS),
         (Role::Node, attacks::links::SCRIPTS),
         (Role::Relay, relay::SCRIPTS),
         (Role::Relay, relay::depositing::SCRIPTS),

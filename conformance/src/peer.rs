@@ -1,11 +1,13 @@
-//! A scripted peer on a link to the target, which can deviate by name.
+//! A scripted peer on a link with the target, which can deviate by name.
 
+mod answer;
 mod codec;
 mod deviation;
 mod dial;
 mod link;
 mod transcript;
 
+pub use answer::{Answered, answer};
 pub use codec::{CASE_LOG, Codec};
 pub use deviation::Deviation;
 pub use dial::{Plan, Reached, dial, dial_over};

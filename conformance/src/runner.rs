@@ -258,6 +258,7 @@ async fn sanity(ctx: &mut Ctx, role: Role) -> Verdict {
 pub async fn run_case(ctx: &mut Ctx, case: &Case) -> Verdict {
     match case.run {
         Run::Handshake(fault) => cases::link::run(ctx, fault).await,
+        Run::Dialled(fault) => cases::dialled::run(ctx, fault).await,
         Run::Frame(fault) => cases::link_frames::run(ctx, fault).await,
         Run::Letter(fault) => cases::letters::run(ctx, fault).await,
         Run::Script(script) => script(ctx).await,

@@ -1,5 +1,8 @@
 //! What the peer can do wrong while a link comes up, by name.
 
+/// Most bytes of a handshake message behind its length.
+const MESSAGE_MAX: usize = 512;
+
 /// One deviation from `spec/link.md`. Those that are no fault say so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deviation {
@@ -89,13 +92,49 @@ pub enum Deviation {
     AuthVersion,
     /// A record that follows `Auth` at once.
     Early,
+    /// No fault: a handshake message of 512 bytes, the most that there may be.
+    MessageLongest,
+    /// No fault: an `Auth` with which the bytes are 2,048, the most that there may be.
+    AuthPadded,
+    /// No fault: the second half of message 1 comes late, and nothing may come before it.
+    FirstLate,
+    /// No fault: `Auth` comes late, and nothing may come before it.
+    AuthLate,
+    /// No fault: every byte in a packet of its own.
+    ByteByByte,
+    /// As responder: the line with which another protocol begins.
+    Banner,
+    /// As responder: a share that is another than the one that seals the payload.
+    ShareOther,
+    /// As responder: one bit of the sealed payload.
+    PayloadFlipped,
+    /// As responder: one bit of the payload's tag.
+    TagFlipped,
+    /// As responder: message 1 sent back.
+    Reflected,
+    /// As responder: a first record under the key of the other direction.
+    RecordOtherKey,
+    /// As responder: nothing instead of message 2.
+    SecondMissing,
+    /// As responder: nothing instead of `Auth`.
+    AuthNever,
 }
 
 impl Deviation {
     /// Whether a conforming target accepts it.
     #[must_use]
     pub fn is_fine(self) -> bool {
-        matches!(self, Self::VersionsLater | Self::VersionsSixteen)
+        use Deviation as D;
+        matches!(
+            self,
+            D::VersionsLater
+                | D::VersionsSixteen
+                | D::MessageLongest
+                | D::AuthPadded
+                | D::FirstLate
+                | D::AuthLate
+                | D::ByteByByte
+        )
     }
 
     /// The share that it sends instead of an honest one.
@@ -130,9 +169,9 @@ impl Deviation {
         }
     }
 
-    /// The handshake payload that it sends.
+    /// The handshake payload that it sends, in a message with so many bytes besides.
     #[must_use]
-    pub fn payload(self) -> Vec<u8> {
+    pub fn payload(self, besides: usize) -> Vec<u8> {
         use crate::stack::noise::version_list;
         let sixteen: Vec<u16> = (2..=16).rev().chain([1]).collect();
         match self {
@@ -143,6 +182,11 @@ impl Deviation {
             Self::VersionsNotCommon => version_list(&[2, 0]),
             Self::VersionsLater => [version_list(&[9, 1, 7]).as_slice(), b"later"].concat(),
             Self::VersionsSixteen => version_list(&sixteen),
+            Self::MessageLongest => {
+                let mut payload = version_list(&[1]);
+                payload.resize(MESSAGE_MAX - besides, 0xff);
+                payload
+            }
             _ => version_list(&[1]),
         }
     }

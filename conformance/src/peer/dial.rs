@@ -11,13 +11,16 @@ use super::transcript::Log;
 use crate::people::Person;
 use crate::stack::crypto::{Rng, sign};
 use crate::stack::frame::{Frame, parse, raw};
-use crate::stack::link::with_length;
+use crate::stack::link::{UNAUTHENTICATED_MAX, with_length};
 use crate::stack::noise::{Handshake, Role, common_version, version_list, versions_in};
 use crate::stack::proofs::LinkAuth;
 use crate::stack::v1::{self, FrameType};
 use crate::stack::{decode, rule};
 
-/// Who dials, and what they do wrong.
+/// Bytes of a tag of ChaCha20-Poly1305.
+const TAG: usize = 16;
+
+/// Who dials or is dialled, and what they do wrong.
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
     /// Who.
@@ -72,14 +75,25 @@ pub async fn dial_over(
         Some(Deviation::OtherPrologue) => Handshake::with_prologue(secret, b"tortalk/v2/link\0"),
         _ => Handshake::new(secret),
     };
-    let payload = plan.deviation.map_or_else(|| version_list(&[1]), Deviation::payload);
+    let payload = plan.deviation.map_or_else(|| version_list(&[1]), |d| d.payload(32));
     let message = match plan.deviation.and_then(Deviation::share) {
         Some(share) => handshake.write_first_as(&share, &payload),
         None => handshake.write_first(&payload),
     };
-    link.write(&first_bytes(plan.deviation, &message), "message 1").await;
-
+    let bytes = first_bytes(plan.deviation, &message);
     let before = link.received;
+    if plan.deviation == Some(Deviation::FirstLate) {
+        let (head, tail) = bytes.split_at(bytes.len() / 2);
+        link.write(head, "the first half of message 1").await;
+        if let Err(ended) = link.stays_silent(rule("LNK-07: a byte before message 1")).await {
+            return Reached::First(ended, link.received - before);
+        }
+        link.write(tail, "the second half of message 1").await;
+    } else {
+        link.each_byte = plan.deviation == Some(Deviation::ByteByByte);
+        link.write(&bytes, "message 1").await;
+    }
+
     let second = match link.read_message().await {
         Ok(second) => second,
         Err(ended) => return Reached::First(ended, link.received - before),
@@ -116,23 +130,52 @@ async fn after_second(
 ) -> Result<(), Ended> {
     let (peer_list, keys) = handshake.read_second(second).map_err(Ended::Broken)?;
     link.keys = Some(keys);
+    link.peer_list.clone_from(&peer_list);
     let theirs = versions_in(&peer_list).map_err(Ended::Broken)?;
     if plan.deviation != Some(Deviation::VersionsNotCommon) {
         common_version(&[1], &theirs).map_err(Ended::Broken)?;
-        send_auth(link, plan, own_list, &peer_list).await;
+        if plan.deviation == Some(Deviation::AuthLate) {
+            link.stays_silent(rule("LNK-09: a byte before the initiator's Auth")).await?;
+        }
+        send_auth(link, plan, Lists { own: own_list, peer: &peer_list }).await;
     }
     let plain = link.read_record().await?;
     let auth = read_auth(&plain).map_err(Ended::Broken)?;
-    verify_auth(link, &auth, own_list, &peer_list).map_err(Ended::Broken)?;
+    let lists = Lists { own: own_list, peer: &peer_list };
+    verify_auth(link, &auth, lists).map_err(Ended::Broken)?;
     link.auth = Some(auth);
+    link.each_byte = false;
     link.note("the link is up");
     Ok(())
 }
 
-async fn send_auth(link: &mut Link, plan: &Plan<'_>, own_list: &[u8], peer_list: &[u8]) {
+/// The two payloads of a handshake, as they were sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lists<'a> {
+    pub(super) own: &'a [u8],
+    pub(super) peer: &'a [u8],
+}
+
+impl<'a> Lists<'a> {
+    /// The initiator's and the responder's.
+    fn in_order(self, own: Role) -> (&'a [u8], &'a [u8]) {
+        match own {
+            Role::Initiator => (self.own, self.peer),
+            Role::Responder => (self.peer, self.own),
+        }
+    }
+}
+
+/// Sends an end's first record, or what it sends instead.
+pub(super) async fn send_auth(link: &mut Link, plan: &Plan<'_>, lists: Lists<'_>) {
     use Deviation as D;
     let is = |deviation| plan.deviation == Some(deviation);
     let ping = Frame::Ping(v1::Ping { nonce: 1 }).bytes();
+    // Bytes of the handshake message that went before.
+    let handshake = match link.role {
+        Role::Initiator => 2 + 32 + lists.own.len(),
+        Role::Responder => 2 + 32 + lists.own.len() + TAG,
+    };
     if is(D::AuthMissing) {
         return link.send_plain(&ping, "Ping instead of Auth").await;
     }
@@ -140,14 +183,14 @@ async fn send_auth(link: &mut Link, plan: &Plan<'_>, own_list: &[u8], peer_list:
         return link.send_plain(&raw(0x7fff, b"later"), "an unknown frame").await;
     }
     if is(D::Budget) {
-        // 37 came so far; this announces 2,012 more with its length.
-        return link.write(&2_010_u16.to_be_bytes(), "a record's length: 2,049 in all").await;
+        let length = (UNAUTHENTICATED_MAX + 1 - handshake - 2) as u16;
+        return link.write(&length.to_be_bytes(), "a record's length: 2,049 in all").await;
     }
     if is(D::RecordEmpty) {
         let record = link.record(&[]);
         return link.write(&record, "a record without plaintext").await;
     }
-    let auth = Frame::Auth(deviating_auth(link, plan, own_list, peer_list)).bytes();
+    let mut auth = Frame::Auth(deviating_auth(link, plan, lists)).bytes();
     match plan.deviation {
         Some(D::AuthAndMore) => {
             link.send_plain(&[auth, ping].concat(), "Auth and Ping in one record").await;
@@ -156,11 +199,27 @@ async fn send_auth(link: &mut Link, plan: &Plan<'_>, own_list: &[u8], peer_list:
             link.send_plain(&auth[..40], "the first half of Auth").await;
             link.send_plain(&auth[40..], "the second half of Auth").await;
         }
+        Some(D::AuthPadded) => {
+            // A field 15 that nobody knows; its head has three bytes.
+            let room = UNAUTHENTICATED_MAX - handshake - 2 - TAG - auth.len() - 3;
+            let head = [0x7a, room as u8 | 0x80, (room >> 7) as u8];
+            let body = [&auth[6..], &head, &vec![0; room]].concat();
+            auth = raw(FrameType::Auth as u16, &body);
+            link.send_plain(&auth, "Auth with a field that fills 2,048 bytes").await;
+        }
         Some(D::RecordFlipped) => {
             let mut record = link.record(&auth);
             let last = record.len() - 1;
             record[last] ^= 1;
             link.write(&record, "Auth's record with one bit flipped").await;
+        }
+        Some(D::RecordOtherKey) => {
+            let keys = link.keys.as_mut().expect("after the handshake");
+            let record = match link.role {
+                Role::Initiator => keys.back.clone().seal(&auth),
+                Role::Responder => keys.forth.clone().seal(&auth),
+            };
+            link.write(&record, "Auth's record under the other direction's key").await;
         }
         Some(D::Early) => {
             // One write, so that the second record is there when the first is read.
@@ -171,7 +230,7 @@ async fn send_auth(link: &mut Link, plan: &Plan<'_>, own_list: &[u8], peer_list:
     }
 }
 
-fn deviating_auth(link: &Link, plan: &Plan<'_>, own_list: &[u8], peer_list: &[u8]) -> v1::Auth {
+fn deviating_auth(link: &Link, plan: &Plan<'_>, lists: Lists<'_>) -> v1::Auth {
     use Deviation as D;
     let is = |deviation| plan.deviation == Some(deviation);
     let seed = plan.person.identity_seed;
@@ -186,13 +245,18 @@ fn deviating_auth(link: &Link, plan: &Plan<'_>, own_list: &[u8], peer_list: &[u8
         identity[0] = 0xee;
         identity[31] = 0x7f;
     }
+    let signed_lists = Lists {
+        own: if is(D::AuthOtherOwnList) { &other_list } else { lists.own },
+        peer: if is(D::AuthOtherPeerList) { &other_list } else { lists.peer },
+    };
+    let (initiator_payload, responder_payload) = signed_lists.in_order(link.role);
     let mut signed = LinkAuth {
-        role: if is(D::AuthOtherRole) { Role::Responder } else { Role::Initiator },
+        role: if is(D::AuthOtherRole) { link.role.other() } else { link.role },
         identity,
         device_id: plan.device_id,
         instance_id: plan.instance_id,
-        initiator_payload: if is(D::AuthOtherOwnList) { &other_list } else { own_list },
-        responder_payload: if is(D::AuthOtherPeerList) { &other_list } else { peer_list },
+        initiator_payload,
+        responder_payload,
         handshake_hash: &hash,
     };
     signed.device_id[0] ^= u8::from(is(D::AuthOtherDevice));
@@ -249,7 +313,7 @@ pub(crate) fn add_order(signature: &mut [u8; 64]) {
     }
 }
 
-fn read_auth(plain: &[u8]) -> crate::stack::Taken<v1::Auth> {
+pub(super) fn read_auth(plain: &[u8]) -> crate::stack::Taken<v1::Auth> {
     let fault = rule("LNK-08: the first record is not exactly one Auth");
     let (head, body) = plain.split_first_chunk::<6>().ok_or(fault)?;
     let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
@@ -263,21 +327,22 @@ fn read_auth(plain: &[u8]) -> crate::stack::Taken<v1::Auth> {
     }
 }
 
-fn verify_auth(
+/// Verifies the target's `Auth`.
+pub(super) fn verify_auth(
     link: &Link,
     auth: &v1::Auth,
-    own_list: &[u8],
-    peer_list: &[u8],
+    lists: Lists<'_>,
 ) -> crate::stack::Taken<()> {
     let fault = || rule("the length of a field of Auth");
     let signature = auth.signature.as_slice().try_into().map_err(|_| fault())?;
+    let (initiator_payload, responder_payload) = lists.in_order(link.role);
     LinkAuth {
-        role: Role::Responder,
+        role: link.role.other(),
         identity: auth.identity.as_slice().try_into().map_err(|_| fault())?,
         device_id: auth.device_id.as_slice().try_into().map_err(|_| fault())?,
         instance_id: auth.instance_id.as_slice().try_into().map_err(|_| fault())?,
-        initiator_payload: own_list,
-        responder_payload: peer_list,
+        initiator_payload,
+        responder_payload,
         handshake_hash: &link.handshake_hash(),
     }
     .verify(&signature)?;

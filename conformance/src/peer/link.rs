@@ -61,6 +61,12 @@ pub struct Link {
     pub keys: Option<Keys>,
     /// The target's `Auth`.
     pub auth: Option<v1::Auth>,
+    /// The target's handshake payload.
+    pub peer_list: Vec<u8>,
+    /// Whether every byte is written by itself.
+    pub each_byte: bool,
+    /// The longest plaintext of a record so far.
+    pub longest: usize,
     frames: Frames,
     /// Frames that were passed over while another was waited for.
     pub passed_over: Vec<Frame>,
@@ -80,6 +86,9 @@ impl Link {
             role,
             keys: None,
             auth: None,
+            peer_list: Vec::new(),
+            each_byte: false,
+            longest: 0,
             frames: Frames::default(),
             passed_over: Vec::new(),
             pings: 0,
@@ -91,8 +100,16 @@ impl Link {
     /// what counts is what is read afterwards.
     pub async fn write(&mut self, bytes: &[u8], what: &str) {
         self.log.add(Direction::Sent, what, bytes);
-        if let Err(error) = self.stream.write_all(bytes).await {
-            self.log.add(Direction::Note, format!("writing failed: {error}"), &[]);
+        self.put(bytes).await;
+    }
+
+    async fn put(&mut self, bytes: &[u8]) {
+        let step = if self.each_byte { 1 } else { bytes.len().max(1) };
+        for chunk in bytes.chunks(step) {
+            if let Err(error) = self.stream.write_all(chunk).await {
+                self.log.add(Direction::Note, format!("writing failed: {error}"), &[]);
+                return;
+            }
         }
     }
 
@@ -147,6 +164,31 @@ impl Link {
         Ok(self.received - before)
     }
 
+    /// Nothing may come for a moment; what comes is `fault`. What follows has to show
+    /// that the target is there.
+    ///
+    /// # Errors
+    /// When something comes, or the end.
+    pub async fn stays_silent(&mut self, fault: Refused) -> Result<(), Ended> {
+        const MOMENT: Duration = Duration::from_millis(200);
+        if !self.input.is_empty() {
+            return Err(Ended::Broken(fault));
+        }
+        match self.read_more(Instant::now() + MOMENT).await {
+            Ok(()) => Err(Ended::Broken(fault)),
+            Err(Ended::TimedOut) => Ok(()),
+            Err(ended) => Err(ended),
+        }
+    }
+
+    /// Reads frames until the link has ended; they are kept.
+    pub async fn to_end(&mut self) -> Ended {
+        match self.expect(|_| None::<()>).await {
+            Ok(()) => Ended::TimedOut,
+            Err(ended) => ended,
+        }
+    }
+
     fn own_direction(&mut self) -> &mut crate::stack::noise::Direction {
         let keys = self.keys.as_mut().expect("only after the handshake");
         match self.role {
@@ -164,9 +206,7 @@ impl Link {
     pub async fn send_plain(&mut self, plain: &[u8], what: &str) {
         let record = self.record(plain);
         self.log.add(Direction::Sent, format!("{what}, in clear:"), plain);
-        if let Err(error) = self.stream.write_all(&record).await {
-            self.log.add(Direction::Note, format!("writing failed: {error}"), &[]);
-        }
+        self.put(&record).await;
     }
 
     /// Sends one frame in a record of its own, or in several where it is long.
@@ -195,7 +235,9 @@ impl Link {
                     Role::Initiator => &mut keys.back,
                     Role::Responder => &mut keys.forth,
                 };
-                return direction.open(&record).map_err(Ended::Broken);
+                let plain = direction.open(&record).map_err(Ended::Broken)?;
+                self.longest = self.longest.max(plain.len());
+                return Ok(plain);
             }
             self.read_more(until).await?;
         }

@@ -1,0 +1,73 @@
+//! Whose a connection is, as far as the system says it: several nodes on one machine
+//! have one address.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Of `/proc/net/tcp`: a socket that listens.
+const LISTENING: &str = "0A";
+
+/// Whether the process that listens on `port` has the socket with this local address;
+/// `None` where the system does not tell.
+pub(super) fn has(port: u16, local: SocketAddr) -> Option<bool> {
+    let (mut listening, mut dialling) = (Vec::new(), Vec::new());
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let Ok(text) = fs::read_to_string(table) else { continue };
+        for row in text.lines().skip(1) {
+            let mut words = row.split_whitespace().skip(1);
+            let (own, state) = (words.next()?, words.nth(1)?);
+            let inode = words.nth(5)?;
+            let (ip, own_port) = own.split_once(':')?;
+            let own_port = u16::from_str_radix(own_port, 16).ok()?;
+            if state == LISTENING && own_port == port {
+                listening.push(format!("socket:[{inode}]"));
+            }
+            if own_port == local.port() && is_ip(ip, local.ip()) {
+                dialling.push(format!("socket:[{inode}]"));
+            }
+        }
+    }
+    let mut found = None;
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        // Other people's processes cannot be looked into; the target's may be one.
+        let Ok(files) = fs::read_dir(process.path().join("fd")) else { continue };
+        let sockets: Vec<String> = files
+            .flatten()
+            .filter_map(|file| Some(fs::read_link(file.path()).ok()?.to_str()?.to_owned()))
+            .collect();
+        if sockets.iter().any(|socket| listening.contains(socket)) {
+            let has = sockets.iter().any(|socket| dialling.contains(socket));
+            found = Some(found.unwrap_or(false) || has);
+        }
+    }
+    found
+}
+
+/// Whether a hexadecimal address of `/proc/net/tcp` or `tcp6` is this one.
+fn is_ip(hex: &str, ip: IpAddr) -> bool {
+    // Four bytes at a time, in the order of the machine; of a mapped address the last four.
+    let IpAddr::V4(ip) = ip.to_canonical() else { return false };
+    let Some(Ok(number)) = hex.get(hex.len() - 8..).map(|last| u32::from_str_radix(last, 16))
+    else {
+        return false;
+    };
+    Ipv4Addr::from(number.to_ne_bytes()) == ip
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_has_its_own_sockets_and_no_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let dialled = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        let local = dialled.local_addr().expect("connected");
+        assert_eq!(has(port, local), Some(true));
+        std::mem::drop((dialled, listener));
+        assert_eq!(has(port, local), None, "nobody listens");
+    }
+}
