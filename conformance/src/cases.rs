@@ -7,6 +7,7 @@ pub mod gossip;
 pub mod letters;
 pub mod link;
 pub mod link_frames;
+pub mod link_scripts;
 pub mod relay;
 
 use crate::case::{Case, Profile, Role, Run};
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Case> {
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
     for (role, scripts) in [
         (Role::Node, gossip::SCRIPTS),
+        (Role::Node, link_scripts::SCRIPTS),
         (Role::Node, discovery::SCRIPTS),
         (Role::Node, attacks::links::SCRIPTS),
         (Role::Relay, relay::SCRIPTS),

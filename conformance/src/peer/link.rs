@@ -71,6 +71,7 @@ pub struct Link {
     /// Frames that were passed over while another was waited for.
     pub passed_over: Vec<Frame>,
     pings: u64,
+    pongs: u64,
     log: Log,
 }
 
@@ -92,6 +93,7 @@ impl Link {
             frames: Frames::default(),
             passed_over: Vec::new(),
             pings: 0,
+            pongs: 0,
             log,
         }
     }
@@ -181,6 +183,22 @@ impl Link {
         }
     }
 
+    /// How many pings of the target were answered.
+    #[must_use]
+    pub fn pings_answered(&self) -> u64 {
+        self.pongs
+    }
+
+    /// Reads records until the link has ended, and answers nothing.
+    pub async fn to_end_unanswered(&mut self) -> Ended {
+        let until = Instant::now() + self.deadline;
+        loop {
+            if let Err(ended) = self.read_record_until(until).await {
+                return ended;
+            }
+        }
+    }
+
     /// Reads frames until the link has ended; they are kept.
     pub async fn to_end(&mut self) -> Ended {
         match self.expect(|_| None::<()>).await {
@@ -248,6 +266,7 @@ impl Link {
             while let Some(frame) = self.frames.next().map_err(Ended::Broken)? {
                 self.log.add(Direction::Received, frame.name(), &frame.bytes());
                 if let Frame::Ping(ping) = &frame {
+                    self.pongs += 1;
                     self.send(&Frame::Pong(v1::Pong { nonce: ping.nonce })).await;
                     continue;
                 }
