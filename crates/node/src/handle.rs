@@ -67,8 +67,7 @@ impl Handle {
 
     /// Events from now on, `ready` first.
     pub fn events(&self) -> Events {
-        let first = EventLine { at: unix_now(), event: self.shared.ready.clone() };
-        Events { first: Some(first), rest: self.shared.events.subscribe() }
+        Events::new(self.shared.ready.clone(), self.shared.events.subscribe())
     }
 
     /// Lets the node end: links are told, what is queued for them is sent.
@@ -157,6 +156,11 @@ pub struct Events {
 }
 
 impl Events {
+    /// `ready`, then what comes.
+    pub(crate) fn new(ready: NodeEvent, rest: broadcast::Receiver<EventLine>) -> Self {
+        Self { first: Some(EventLine { at: unix_now(), event: ready }), rest }
+    }
+
     /// The next event; `None` when the node is gone. Whoever is too slow gets
     /// [`NodeEvent::Missed`] in place of what was left out. Nothing is lost when
     /// the future is dropped.

@@ -22,7 +22,7 @@ use crate::discovery::beacon::Groups;
 use crate::discovery::interfaces::Interface;
 use crate::engine::{About, Engine, INPUTS_WAITING_MAX, Surroundings};
 use crate::entropy::OsEntropy;
-use crate::handle::{EVENTS_KEPT, Handle, Phase, Shared, unix_now};
+use crate::handle::{EVENTS_KEPT, Events, Handle, Phase, Shared, unix_now};
 use crate::links::Links;
 use crate::links::listener::{ListenError, Listeners, Port};
 use crate::profile::Profile;
@@ -117,6 +117,8 @@ pub struct Node {
     supervisor: JoinHandle<Result<(), NodeError>>,
     ended: Option<Result<(), NodeError>>,
     port: u16,
+    /// Until somebody wants them.
+    from_start: Option<Events>,
 }
 
 impl Node {
@@ -138,7 +140,7 @@ impl Node {
         let port = listeners.as_ref().map_or(0, Listeners::port);
         let mut parts = Parts::new(&profile, &settings, store.store_id(), port);
         parts.surroundings.sabotage = options.sabotage;
-        let Parts { handle, mut surroundings, mut config, gone } = parts;
+        let Parts { handle, mut surroundings, mut config, gone, from_start } = parts;
         let links = surroundings.links.clone();
         let (mut helpers, mut relays_gone) = (Vec::new(), None);
         // Also without a network: the card goes on naming them.
@@ -165,12 +167,18 @@ impl Node {
         }
         let supervisor = Supervisor { handle: handle.clone(), links, gone, relays_gone, helpers };
         let supervisor = tokio::spawn(supervisor.run(engine_ended));
-        Ok(Self { handle, supervisor, ended: None, port })
+        Ok(Self { handle, supervisor, ended: None, port, from_start: Some(from_start) })
     }
 
     /// A handle on it.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Events since the start, `ready` first: nothing is left out that came about before
+    /// this was called. When called again it is [`Handle::events`].
+    pub fn events(&mut self) -> Events {
+        self.from_start.take().unwrap_or_else(|| self.handle.events())
     }
 
     /// The TCP port of its links; 0 without a network.
@@ -213,6 +221,7 @@ struct Parts {
     surroundings: Surroundings,
     config: MeshConfig,
     gone: mpsc::Receiver<()>,
+    from_start: Events,
 }
 
 impl Parts {
@@ -231,7 +240,7 @@ impl Parts {
         let keyring = profile.keyring(store_id);
         let (to_engine, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
         let (phase_sender, phase) = watch::channel(Phase::Running);
-        let (events, _) = broadcast::channel(EVENTS_KEPT);
+        let (events, first_listener) = broadcast::channel(EVENTS_KEPT);
         let me = LinkSelf {
             identity: Arc::clone(&keyring.identity),
             device_id: keyring.device_id,
@@ -259,8 +268,10 @@ impl Parts {
             about: About { dir: profile.dir().to_owned(), port, started_at: unix_now() },
             sabotage: Sabotage::None,
         };
+        let from_start = Events::new(ready.clone(), first_listener);
         let shared = Shared { to_engine, events, phase: phase_sender, ready, links };
-        Self { handle: Handle { shared: Arc::new(shared) }, surroundings, config, gone }
+        let handle = Handle { shared: Arc::new(shared) };
+        Self { handle, surroundings, config, gone, from_start }
     }
 }
 

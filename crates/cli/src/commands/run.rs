@@ -7,7 +7,7 @@ use tortalk_node::control::event::{EventLine, NodeEvent};
 use tortalk_node::control::lines::{self, AtEnd, EventsFrom};
 #[cfg(feature = "sabotage")]
 use tortalk_node::sabotage::Sabotage;
-use tortalk_node::{Handle, Node, NodeOptions};
+use tortalk_node::{Events, Handle, Node, NodeOptions};
 
 use super::{relay_words, state_words};
 use crate::args::Run;
@@ -27,6 +27,8 @@ pub(crate) async fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     // at once. From here on the node ends in order.
     let stop = stop_signal()?;
     let mut node = Node::start(profile, options(args)).await?;
+    // Somebody may be here before this process has looked.
+    let events = node.events();
     let handle = node.handle();
     let stopping = handle.clone();
     let signals = tokio::spawn(async move {
@@ -34,9 +36,9 @@ pub(crate) async fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         stopping.stop();
     });
     let written = if context.out.is_json() {
-        serve(handle.clone(), args.until_eof).await
+        serve(handle.clone(), events, args.until_eof).await
     } else {
-        show(context.out, &handle).await
+        show(context.out, events).await
     };
     handle.stop();
     let ended = node.wait().await;
@@ -73,10 +75,11 @@ pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-async fn serve(handle: Handle, until_eof: bool) -> Result<(), Failure> {
+async fn serve(handle: Handle, events: Events, until_eof: bool) -> Result<(), Failure> {
     let at_end = if until_eof { AtEnd::Close } else { AtEnd::KeepEvents };
     let reader = BufReader::new(tokio::io::stdin());
-    let serving = lines::serve(handle, reader, tokio::io::stdout(), EventsFrom::Start, at_end);
+    let from = EventsFrom::Start(events);
+    let serving = lines::serve(handle, reader, tokio::io::stdout(), from, at_end);
     tokio::select! {
         served = serving => served
             .map_err(|error| Failure::world(format!("standard input cannot be read ({error})"))),
@@ -99,8 +102,7 @@ async fn reader_gone() {
     }
 }
 
-async fn show(out: Output, handle: &Handle) -> Result<(), Failure> {
-    let mut events = handle.events();
+async fn show(out: Output, mut events: Events) -> Result<(), Failure> {
     while let Some(event) = events.next().await {
         if let Some(line) = event_line(out, &event) {
             out.line(&format!("{}  {line}", out.paint(Style::Faint, &when::time(event.at))))?;

@@ -27,10 +27,10 @@ pub enum AtEnd {
 }
 
 /// From when on events are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum EventsFrom {
-    /// From the beginning.
-    Start,
+    /// From the beginning: all of these.
+    Start(Events),
     /// From the first `events` request.
     Request,
 }
@@ -63,8 +63,8 @@ where
         answers: JoinSet::new(),
         events: None,
     };
-    if from == EventsFrom::Start {
-        session.listen();
+    if let EventsFrom::Start(events) = from {
+        session.listen(events);
     }
     let result = tokio::select! {
         result = session.read(LineReader::new(reader, LINE_BYTES_MAX)) => result,
@@ -117,7 +117,7 @@ impl Session {
         let pending = self.handle.submit(request).await;
         if events {
             self.answer(Some(id), pending.outcome().await).await;
-            self.listen();
+            self.listen(self.handle.events());
             return;
         }
         let lines = self.lines.clone();
@@ -132,9 +132,9 @@ impl Session {
         let _client_gone = self.lines.send(AnswerLine { id, outcome }.to_line()).await;
     }
 
-    fn listen(&mut self) {
+    fn listen(&mut self, events: Events) {
         if self.events.is_none() {
-            let (events, lines) = (self.handle.events(), self.lines.clone());
+            let lines = self.lines.clone();
             self.events = Some(tokio::spawn(forward_events(events, lines)));
         }
     }

@@ -178,3 +178,27 @@ async fn a_card_from_a_file_is_enough_to_write_to_somebody() {
     a.stop().await;
     b.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_late_for_a_nodes_events_misses_nobody_who_came_before() {
+    let (alice, bob) = (Person::new("alice"), Person::new("bob"));
+    let (mut a, b) = (alice.start_quiet().await, bob.start_quiet().await);
+    a.dial(&b).await;
+    let identity = b.status().await.identity;
+    assert_eq!(a.nearby().await.len(), 1, "the link is up, and nobody listened");
+    let mut events = a.node.events();
+    let first = events.next().await.expect("the node runs").event;
+    assert!(matches!(first, NodeEvent::Ready { .. }), "{first:?}");
+    a.events = events;
+    let up = a.until("peer_up", |event| matches!(event, NodeEvent::PeerUp { .. })).await;
+    assert!(matches!(up, NodeEvent::PeerUp { identity: who, .. } if who == identity));
+    // They are given once; whoever asks again is told of what comes from then on.
+    a.events = a.node.events();
+    b.stop().await;
+    a.until("peer_down", |event| {
+        assert!(!matches!(event, NodeEvent::PeerUp { .. }), "it was told of already");
+        matches!(event, NodeEvent::PeerDown { .. })
+    })
+    .await;
+    a.stop().await;
+}
