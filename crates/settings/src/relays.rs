@@ -110,11 +110,15 @@ impl fmt::Display for RelayUrl {
 impl Settings {
     /// All relays: the one of `[server]` first, where the list does not have it.
     pub fn all_relays(&self) -> Vec<Relay> {
-        let server = self.server.url.as_deref().and_then(|url| url.parse::<RelayUrl>().ok());
-        let listed = |url: &RelayUrl| self.relays.iter().any(|relay| relay.url == *url);
-        let server = server.filter(|url| !listed(url));
+        let server = self.server_relay();
         let server = server.map(|url| Relay { url, key: None, insecure: false });
         server.into_iter().chain(self.relays.iter().cloned()).take(RELAYS_MAX).collect()
+    }
+
+    /// The relay of `[server]`, where the list does not have it.
+    fn server_relay(&self) -> Option<RelayUrl> {
+        let url = self.server.url.as_deref()?.parse::<RelayUrl>().ok()?;
+        (!self.relays.iter().any(|relay| relay.url == url)).then_some(url)
     }
 
     pub(crate) fn read_relays(&mut self, file: &mut Document<'_>) {
@@ -144,8 +148,10 @@ impl Settings {
             }
             self.relays.push(Relay { url, key, insecure });
         }
-        if count > RELAYS_MAX {
-            let line = file.entry_line(RELAYS_MAX);
+        // The one of `[server]` is the first of them.
+        let room = RELAYS_MAX - usize::from(self.server_relay().is_some());
+        if count > room {
+            let line = file.entry_line(room);
             file.mistake(SettingsError::TooManyRelays { line, max: RELAYS_MAX });
         }
     }

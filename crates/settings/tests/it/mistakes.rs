@@ -85,6 +85,12 @@ const TABLE: &[(&str, &str)] = &[
          url=\"https://c\"\n[[relays]]\nurl=\"https://d\"\n[[relays]]\nurl=\"https://e\"",
         "settings.toml line 9: more than 4 relays; leave some out",
     ),
+    // The one of [server] is the first of them.
+    (
+        "[server]\nurl=\"https://s\"\n[[relays]]\nurl=\"https://a\"\n[[relays]]\n\
+         url=\"https://b\"\n[[relays]]\nurl=\"https://c\"\n[[relays]]\nurl=\"https://d\"",
+        "settings.toml line 9: more than 4 relays; leave some out",
+    ),
     ("\n[proxy]", "settings.toml line 2: unknown section [proxy]"),
     ("[[peers]]", "settings.toml line 1: unknown section [peers]"),
     (
