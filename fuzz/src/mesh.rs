@@ -21,6 +21,7 @@ pub(crate) enum Happening {
         dialled: bool,
         introduced: bool,
     },
+    /// A link ends; from 128 on for a fault of the peer's.
     Unlink {
         link: u8,
     },

@@ -110,7 +110,12 @@ impl Stage {
         match happening {
             Happening::Link { who, dialled, introduced } => self.link(who, dialled, introduced),
             Happening::Unlink { link } => {
+                // Half of them because the peer sent what is no frame: the driver says so first.
+                let faulty = link >= 128;
                 if let Some((link, ..)) = self.nth_link(link) {
+                    if faulty {
+                        self.feed(vec![Input::PeerFault { link }]);
+                    }
                     self.links.remove(&link);
                     self.feed(vec![Input::LinkDown { link }]);
                     self.peers.remove(&link);
