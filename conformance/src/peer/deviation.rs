@@ -124,16 +124,15 @@ impl Deviation {
     /// Whether a conforming target accepts it.
     #[must_use]
     pub fn is_fine(self) -> bool {
-        use Deviation as D;
         matches!(
             self,
-            D::VersionsLater
-                | D::VersionsSixteen
-                | D::MessageLongest
-                | D::AuthPadded
-                | D::FirstLate
-                | D::AuthLate
-                | D::ByteByByte
+            Self::VersionsLater
+                | Self::VersionsSixteen
+                | Self::MessageLongest
+                | Self::AuthPadded
+                | Self::FirstLate
+                | Self::AuthLate
+                | Self::ByteByByte
         )
     }
 
