@@ -118,6 +118,8 @@ impl Session {
         let mut command = self.command();
         command.arg(format!("-max_total_time={}", duration.as_secs().max(1)));
         command.arg(format!("-timeout={TIMEOUT_S}")).arg(format!("-rss_limit_mb={MEMORY_MB}"));
+        // What a busy machine makes slow is kept by libFuzzer as if it were a crash.
+        command.arg(format!("-report_slow_units={TIMEOUT_S}"));
         command.args(["-print_final_stats=1", "-len_control=20", "-max_len=16384"]);
         if self.dictionary.exists() {
             command.arg(format!("-dict={}", self.dictionary.display()));
