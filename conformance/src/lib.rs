@@ -14,6 +14,7 @@ pub mod case;
 pub mod cases;
 pub mod dissect;
 pub mod features;
+pub mod mutants;
 pub mod nearby;
 pub mod nulls;
 pub mod peer;

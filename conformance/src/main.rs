@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use conformance::mutants;
 use conformance::verdict::Exit;
 
 /// Tells a torTalk program what it got wrong, from outside.
@@ -47,6 +48,9 @@ struct Cli {
     /// Counts the MUSTs: with a case, without one for a reason, and without both
     #[arg(long)]
     requirements: bool,
+    /// Prints which mutants of this repository's programs which cases notice
+    #[arg(long)]
+    mutants: bool,
     /// Checks uncovered.toml and uncovered.lock
     #[arg(long)]
     uncovered: bool,
@@ -172,6 +176,12 @@ async fn act(cli: Cli) -> Acted {
     }
     if let Some(id) = &cli.explain {
         return commands::explain(id);
+    }
+    if cli.mutants {
+        let declared =
+            mutants::declared(mutants::DECLARED).map_err(|text| (Exit::SelfCheck, text))?;
+        print!("{}", mutants::table(&conformance::cases::all(), &declared));
+        return Ok(Exit::Passed);
     }
     if cli.requirements || cli.uncovered {
         return commands::requirements(&cli);

@@ -42,6 +42,11 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let format = if cli.global.json { Format::Json } else { Format::Human };
+    #[cfg(feature = "deviations")]
+    if let Err(failure) = deviate() {
+        output::report(&failure, format);
+        return failure.exit.into();
+    }
     let result = run(cli);
     if let Err(failure) = &result {
         output::report(failure, format);
@@ -73,6 +78,14 @@ fn run(cli: Cli) -> Result<(), Failure> {
     // A thread that still reads standard input would hold us up.
     runtime.shutdown_background();
     result
+}
+
+/// Does wrong what the environment names, for the conformance suite.
+#[cfg(feature = "deviations")]
+fn deviate() -> Result<(), Failure> {
+    use tortalk_node::deviation::{VARIABLE, choose};
+    let Ok(name) = std::env::var(VARIABLE) else { return Ok(()) };
+    choose(&name).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }
 
 /// A wrong command line in one line; help and version as they are.

@@ -97,7 +97,9 @@ pub(crate) fn verify(
     let key = check_key(key)?;
     let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
     // req: CNV-12, CNV-13, CNV-14, CNV-15, CNV-16
-    if key.verify_strict(&[label, bytes].concat(), &signature).is_err() {
+    if key.verify_strict(&[label, bytes].concat(), &signature).is_err()
+        && !tortalk_model::deviate!(skip_cnv_12)
+    {
         return Err(SignatureError::Invalid);
     }
     Ok(())

@@ -67,7 +67,7 @@ pub(crate) fn verify(
     plain: &[u8],
 ) -> Result<PeerAuth, LinkError> {
     // req: LNK-27
-    if !is_one_auth(plain) {
+    if !is_one_auth(plain) && !tortalk_model::deviate!(skip_lnk_27) {
         return Err(PeerFault::NotAuth.into());
     }
     let mut decoder = FrameDecoder::with_limits(UNAUTHENTICATED_BYTES_MAX, 0);
@@ -86,11 +86,13 @@ pub(crate) fn verify(
     let (role, transcript) = (role.other(), session.transcript());
     let signature = Signature::from_bytes(auth.signature);
     // req: LNK-29
-    if link_auth::verify(role, &claim, &transcript, &signature).is_err() {
+    if link_auth::verify(role, &claim, &transcript, &signature).is_err()
+        && !tortalk_model::deviate!(skip_lnk_29)
+    {
         return Err(PeerFault::Signature.into());
     }
     // req: LNK-30
-    if auth.version != session.version {
+    if auth.version != session.version && !tortalk_model::deviate!(skip_lnk_30) {
         return Err(PeerFault::Version(auth.version).into());
     }
     let this_person = claim.identity == me.identity.public();

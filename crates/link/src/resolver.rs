@@ -135,7 +135,7 @@ impl Dh for X25519 {
         }
         let shared = self.secret.diffie_hellman(&PublicKey::from(public));
         // req: LNK-18
-        if !shared.was_contributory() {
+        if !shared.was_contributory() && !tortalk_model::deviate!(skip_lnk_18) {
             return Err(Error::Dh);
         }
         out[..32].copy_from_slice(shared.as_bytes());

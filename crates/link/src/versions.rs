@@ -28,7 +28,7 @@ pub(crate) fn parse(payload: &[u8]) -> Result<Vec<u16>, LayoutError> {
     // req: LNK-21
     let count = reader.count8("versions", VERSIONS_MAX)?;
     // req: LNK-21
-    if count == 0 {
+    if count == 0 && !tortalk_model::deviate!(skip_lnk_21) {
         return Err(LayoutError::Truncated("versions"));
     }
     (0..count).map(|_| reader.u16("version")).collect()

@@ -317,7 +317,7 @@ impl Mesh {
             let holds =
                 mailbox_proof::verify(&proof.mailbox, role, &link.handshake_hash, &signature);
             // req: GSP-06
-            if holds.is_err() {
+            if holds.is_err() && !tortalk_model::deviate!(skip_gsp_06) {
                 self.protocol_fault(step, id);
                 return;
             }

@@ -108,7 +108,7 @@ impl Mesh {
         // A mailbox that we have not proved to a stranger is like any other that is
         // not ours: otherwise they could find out whose it is.
         // req: GSP-24, CAR-01
-        if !proved && !accepted {
+        if !proved && !accepted && !tortalk_model::deviate!(skip_gsp_24) {
             return Ok(Verdict::refused(RefusalReason::NotForMe));
         }
         if !proved {
@@ -150,7 +150,7 @@ impl Mesh {
         // contact; who is none, or is blocked, sees no difference to a mailbox
         // that does not exist. Others may ask to be one.
         // req: GSP-26
-        if !self.is_accepted(&opened.sender()) {
+        if !self.is_accepted(&opened.sender()) && !tortalk_model::deviate!(skip_gsp_26) {
             let bringer = Bringer::Peer { identity: peer, address };
             return self.take_request(step, bringer, envelope, &opened);
         }
@@ -192,7 +192,9 @@ impl Mesh {
             return Ok(Verdict::STORED);
         }
         // req: GSP-27
-        if let Some(known) = step.store.incoming(&opened.message_id())? {
+        if let Some(known) = step.store.incoming(&opened.message_id())?
+            && !tortalk_model::deviate!(skip_gsp_27)
+        {
             let waited = known.receipt_at.is_none_or(|at| {
                 step.now.wall >= at.saturating_add(RECEIPT_AGAIN_AFTER) || step.now.wall < at
             });
@@ -250,7 +252,7 @@ impl Mesh {
     /// made at the end of the batch.
     fn confirm(&mut self, opened: &OpenedMessage) {
         // req: DLV-11, SEA-37
-        if !is_confirmed(opened.body()) {
+        if !is_confirmed(opened.body()) && !tortalk_model::deviate!(skip_dlv_11) {
             return;
         }
         let entry = ReceiptEntry {
@@ -329,7 +331,7 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return };
         let already_open = link.push_open.replace(count).is_some();
         // req: GSP-13
-        if already_open {
+        if already_open && !tortalk_model::deviate!(skip_gsp_13) {
             self.protocol_fault(step, id);
         }
     }
@@ -339,7 +341,7 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return };
         let was_open = link.push_open.take().is_some();
         // req: GSP-14
-        if !was_open {
+        if !was_open && !tortalk_model::deviate!(skip_gsp_14) {
             self.protocol_fault(step, id);
         }
     }

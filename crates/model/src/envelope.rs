@@ -124,7 +124,7 @@ impl Envelope {
         // req: ENV-01
         reader.finish()?;
         // req: ENV-04
-        if header.expires_at.ceil_to_hour() != header.expires_at {
+        if header.expires_at.ceil_to_hour() != header.expires_at && !crate::deviate!(skip_env_04) {
             return Err(EnvelopeError::ExpiryNotWholeHour);
         }
         // req: ENV-09

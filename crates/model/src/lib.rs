@@ -8,6 +8,7 @@
 //! - [`bytes`]: the reader and writer of the drawn layouts (CNV-01 … CNV-06)
 //! - [`hash`]: the one hash function and its labels
 //! - [`envelope`]: the routed object (spec/envelope.md)
+//! - [`deviation`]: faults for the conformance suite, in no program for people
 //! - [`limits`]: every number that bounds something (spec/limits.md)
 //! - [`time`]: wall and monotonic time as values that are handed in
 //! - [`entropy`]: randomness as a value that is handed in
@@ -15,6 +16,7 @@
 #![deny(missing_docs)]
 
 pub mod bytes;
+pub mod deviation;
 pub mod entropy;
 pub mod envelope;
 pub mod hash;

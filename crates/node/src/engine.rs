@@ -405,7 +405,7 @@ impl Engine {
             let ready = self.mesh.settle(self.around.clock.now(), &self.store)?;
             self.absorb(batch, ready)?;
         }
-        if self.around.sabotage.acks_early() {
+        if self.around.sabotage.acks_early() || tortalk_model::deviate!(ack_before_commit) {
             let ready = core::mem::take(&mut batch.ready);
             self.dispatch_ready(ready, &mut batch.commands)?;
             std::thread::sleep(Sabotage::EARLY_BY);

@@ -35,6 +35,8 @@ pub mod sabotage;
 pub use handle::{Events, Handle, Pending};
 pub use links::listener::{DEFAULT_PORT, ListenError};
 pub use node::{Control, Network, Node, NodeError, NodeOptions, StartError};
+#[cfg(feature = "deviations")]
+pub use tortalk_model::deviation;
 pub use tortalk_model::entropy::Entropy;
 pub use tortalk_model::{InstanceId, UnixMillis};
 pub use tortalk_settings::{SETTINGS_FILE, Settings, Visibility};

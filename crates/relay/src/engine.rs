@@ -89,7 +89,9 @@ impl<'g> Batch<'g> {
         let (envelope, now) = (&incoming.envelope, self.now);
         let cost = cost_of(envelope);
         // req: RLY-13, RLY-65
-        if self.totals.bytes + cost > self.quotas.total_bytes {
+        if self.totals.bytes + cost > self.quotas.total_bytes
+            && !tortalk_model::deviate!(skip_rly_13)
+        {
             return Ok(Outcome::Refused(DepositRefusal::Busy));
         }
         let key = envelope.header().mailbox;
@@ -102,7 +104,7 @@ impl<'g> Batch<'g> {
         let Some(id) = known else { return Ok(Outcome::Refused(DepositRefusal::NoRoom)) };
         let duplicate = self.group.knows(&envelope.id(), &envelope.header().purge_hash)?;
         // req: RLY-15
-        if duplicate {
+        if duplicate && !tortalk_model::deviate!(skip_rly_15) {
             return Ok(Outcome::Duplicate);
         }
         let quotas = self.quotas;
@@ -131,7 +133,7 @@ impl<'g> Batch<'g> {
             return Ok(again);
         }
         // req: RLY-32, RLY-62
-        if self.totals.mailboxes >= self.quotas.mailboxes {
+        if self.totals.mailboxes >= self.quotas.mailboxes && !tortalk_model::deviate!(skip_rly_32) {
             return Ok(Registered::NoPlace);
         }
         let mut mailbox = Mailbox::new(self.totals.first_seq.max(1));
@@ -235,7 +237,7 @@ impl<'g> Batch<'g> {
             .as_ref()
             .is_some_and(|card| card.seq == put.card.seq && card.blob == put.card.blob);
         // req: RLY-49
-        if !newer && !same {
+        if !newer && !same && !tortalk_model::deviate!(skip_rly_49) {
             return Ok(PutCardAnswer { result: PutCardResult::Old, seq: held });
         }
         let seq = put.card.seq;
@@ -355,7 +357,7 @@ pub fn check_card(put: &PutCard) -> Result<(), CardError> {
     let signature = Signature::from_bytes(put.card.signature);
     let verified = card_drop::verify(&put.mailbox, put.card.seq, &put.card.blob, &signature);
     // req: RLY-47
-    if verified.is_err() {
+    if verified.is_err() && !tortalk_model::deviate!(skip_rly_47) {
         return Err(CardError);
     }
     Ok(())

@@ -31,6 +31,11 @@ type Failure = Box<dyn Error>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    #[cfg(feature = "deviations")]
+    if let Err(error) = deviate() {
+        eprintln!("tortalk-relay: {error}");
+        return ExitCode::from(2);
+    }
     let done = match arguments.command {
         Command::Init(folder) => init(&folder.data),
         Command::Key(folder) => show_key(&folder.data),
@@ -44,6 +49,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Does wrong what the environment names, for the conformance suite.
+#[cfg(feature = "deviations")]
+fn deviate() -> Result<(), Failure> {
+    use tortalk_model::deviation::{VARIABLE, choose};
+    let Ok(name) = std::env::var(VARIABLE) else { return Ok(()) };
+    Ok(choose(&name)?)
 }
 
 fn init(folder: &Path) -> Result<(), Failure> {

@@ -173,7 +173,7 @@ impl Shared {
         let now = self.environment.clock.now().mono;
         let admitted = self.meters().calls.take(peer.source(), calls, now);
         // req: RLY-61
-        if !admitted {
+        if !admitted && !tortalk_model::deviate!(skip_rly_61) {
             add(&self.metrics.calls_limited, 1);
             return Err(Status::resource_exhausted("too many calls"));
         }

@@ -241,7 +241,7 @@ fn parse_receipt(bytes: &[u8]) -> Result<Body, BodyError> {
     let mut reader = Reader::new(bytes);
     let count = usize::from(reader.u16("count")?);
     // req: SEA-31
-    if count == 0 {
+    if count == 0 && !tortalk_model::deviate!(skip_sea_31_in_body) {
         return Err(BodyError::EmptyReceipt);
     }
     // req: SEA-31
@@ -308,7 +308,7 @@ fn parse_resend(bytes: &[u8]) -> Result<Body, BodyError> {
     let (from, to) = (reader.u64("from")?, reader.u64("to")?);
     reader.finish()?;
     // req: SEA-35
-    if to < from {
+    if to < from && !tortalk_model::deviate!(skip_sea_35) {
         return Err(BodyError::Range);
     }
     Ok(Body::ResendRequest(ResendRequest { chain_id, from, to }))
@@ -320,7 +320,7 @@ fn card(bytes: &[u8]) -> Result<Vec<u8>, BodyError> {
 
 fn check_card(bytes: &[u8]) -> Result<&[u8], BodyError> {
     // req: SEA-34
-    if bytes.is_empty() {
+    if bytes.is_empty() && !tortalk_model::deviate!(skip_sea_34_in_body) {
         return Err(BodyError::NoCard);
     }
     // req: SEA-34

@@ -84,7 +84,7 @@ pub fn open(
     me: &IdentityKey,
 ) -> Result<OpenedMessage, OpenError> {
     // req: SEA-15
-    if envelope.header().suite != SUITE_1 {
+    if envelope.header().suite != SUITE_1 && !tortalk_model::deviate!(skip_sea_15) {
         return Err(OpenError::UnknownSuite(envelope.header().suite));
     }
     // req: SEA-16
@@ -189,7 +189,7 @@ fn unwrap_plaintext<'a>(
     let mut reader = Reader::new(plaintext);
     let purge_key = PurgeKey::from_bytes(reader.array("purge_key")?);
     // req: SEA-19
-    if !envelope.is_purged_by(&purge_key) {
+    if !envelope.is_purged_by(&purge_key) && !tortalk_model::deviate!(skip_sea_19) {
         return Err(OpenError::PurgeHash);
     }
     let length = reader.u32("length")? as usize;
@@ -200,11 +200,13 @@ fn unwrap_plaintext<'a>(
     let signed = reader.take("signed", length)?;
     let signature = reader.array("signature")?;
     // req: SEA-21
-    if reader.rest().iter().any(|&byte| byte != 0) {
+    if reader.rest().iter().any(|&byte| byte != 0) && !tortalk_model::deviate!(skip_sea_21) {
         return Err(OpenError::Padding);
     }
     // req: SEA-22
-    if bucket_for(SEALED_OVERHEAD_BYTES + length) != Some(plaintext.len()) {
+    if bucket_for(SEALED_OVERHEAD_BYTES + length) != Some(plaintext.len())
+        && !tortalk_model::deviate!(skip_sea_22)
+    {
         return Err(OpenError::Bucket);
     }
     Ok((purge_key, signed, signature))
@@ -217,16 +219,16 @@ fn check_signed(
 ) -> Result<(MessageFields, Signature), OpenError> {
     let layout = Reader::new(signed).u8("layout")?;
     // req: SEA-23
-    if layout != SIGNED_LAYOUT {
+    if layout != SIGNED_LAYOUT && !tortalk_model::deviate!(skip_sea_23) {
         return Err(OpenError::UnknownLayout(layout));
     }
     let parts = SignedParts::parse(signed)?;
     // req: SEA-24
-    if parts.audience_kind != AUDIENCE_PERSON {
+    if parts.audience_kind != AUDIENCE_PERSON && !tortalk_model::deviate!(skip_sea_24) {
         return Err(OpenError::AudienceKind(parts.audience_kind));
     }
     // req: SEA-25
-    if parts.audience != *me {
+    if parts.audience != *me && !tortalk_model::deviate!(skip_sea_25) {
         return Err(OpenError::Audience);
     }
     // req: SEA-26
@@ -235,13 +237,13 @@ fn check_signed(
     }
     let signature = Signature::from_bytes(signature);
     // req: SEA-27
-    if !parts.is_signed_by_sender(signed, &signature) {
+    if !parts.is_signed_by_sender(signed, &signature) && !tortalk_model::deviate!(skip_sea_27) {
         return Err(OpenError::Signature);
     }
     // req: SEA-28
     let body = parts.body()?;
     // req: SEA-29
-    if parts.breaks_chain_rule(&body) {
+    if parts.breaks_chain_rule(&body) && !tortalk_model::deviate!(skip_sea_29) {
         return Err(OpenError::Chained);
     }
     Ok((parts.into_fields(body), signature))

@@ -244,7 +244,7 @@ fn ack(ack: proto::Ack) -> Result<Ack, BodyError> {
     };
     let refused = matches!(result, AckResult::Refused(_));
     // req: LNK-42
-    if !refused && reason != 0 {
+    if !refused && reason != 0 && !tortalk_model::deviate!(skip_lnk_42) {
         return Err(fault(M, "reason", FieldFault::Value(reason)));
     }
     Ok(Ack {

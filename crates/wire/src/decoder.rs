@@ -144,11 +144,11 @@ impl FrameDecoder {
     // req: LNK-36
     fn skip_unknown(&mut self, kind: FrameType, length: usize) -> Result<(), FrameError> {
         // req: LNK-35
-        if kind.is_critical() {
+        if kind.is_critical() && !tortalk_model::deviate!(skip_lnk_35) {
             return Err(FrameError::UnknownCritical(kind));
         }
         // req: LNK-37
-        if length + 4 > self.unknown_left {
+        if length + 4 > self.unknown_left && !tortalk_model::deviate!(skip_lnk_37) {
             return Err(FrameError::UnknownBudget);
         }
         self.unknown_left = self.unknown_left.saturating_sub(length + 4);

@@ -6,6 +6,7 @@
 
 mod drop_checks;
 mod fuzz;
+mod mutants;
 mod numbers;
 mod repo;
 mod report;
@@ -43,6 +44,8 @@ enum Command {
     Tour(tour::Options),
     /// Runs the fuzz targets and adds to the figures in docs/fuzzing.md
     Fuzz(fuzz::Options),
+    /// The faults that the conformance suite has to find
+    Mutants(mutants::Options),
     /// What torTalk claims, shown by running it
     #[command(subcommand)]
     Show(show::Show),
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Sim(options) => sim::run(&options),
         Command::Tour(options) => tour::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Mutants(options) => mutants::run(&options),
         Command::Show(show) => show::run(&show),
     };
     match outcome {

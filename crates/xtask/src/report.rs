@@ -44,6 +44,11 @@ impl Report {
         self.notes.push(text.into());
     }
 
+    /// Whether there is nothing to mend.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
     /// Prints everything, faults sorted by place.
     pub(crate) fn finish(mut self, name: &str) -> ExitCode {
         self.findings.sort();

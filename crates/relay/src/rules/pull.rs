@@ -60,7 +60,7 @@ pub fn check_proof(
     let authority =
         Authority::parse(&proof.authority).map_err(|_| ProofError::MalformedAuthority)?;
     // req: RLY-30
-    if !authorities.contains(&authority) {
+    if !authorities.contains(&authority) && !tortalk_model::deviate!(skip_rly_30) {
         return Err(ProofError::OtherAuthority);
     }
     let claim = PullClaim {
@@ -75,7 +75,7 @@ pub fn check_proof(
     // This refuses a mailbox key that is none, too.
     let verified = pull::verify(&claim, &Signature::from_bytes(proof.signature));
     // req: RLY-31
-    if verified.is_err() {
+    if verified.is_err() && !tortalk_model::deviate!(skip_rly_31) {
         return Err(ProofError::Invalid);
     }
     Ok(Proved {

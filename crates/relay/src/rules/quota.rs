@@ -133,7 +133,7 @@ impl Mailbox {
             .as_ref()
             .is_some_and(|key| stamp_matches(key.as_bytes(), &envelope.id(), stamp));
         // req: RLY-16
-        if stamped {
+        if stamped && !tortalk_model::deviate!(skip_rly_16) {
             return Class::Stamped;
         }
         Class::Stranger
@@ -152,7 +152,9 @@ impl Mailbox {
         match class {
             Class::Stamped => {
                 // req: RLY-17
-                if self.stamped.bytes + cost > quotas.stamped_bytes() {
+                if self.stamped.bytes + cost > quotas.stamped_bytes()
+                    && !tortalk_model::deviate!(skip_rly_17)
+                {
                     return Err(DepositRefusal::Full);
                 }
             }
@@ -160,7 +162,9 @@ impl Mailbox {
                 let count = self.strangers.count;
                 let bytes = self.strangers.bytes + cost;
                 // req: RLY-18
-                if count >= STRANGER_ENVELOPES_MAX || bytes > quotas.stranger_bytes() {
+                if (count >= STRANGER_ENVELOPES_MAX || bytes > quotas.stranger_bytes())
+                    && !tortalk_model::deviate!(skip_rly_18)
+                {
                     return Err(DepositRefusal::NoRoom);
                 }
             }
@@ -187,7 +191,7 @@ pub fn check_expiry(envelope: &Envelope, now: UnixMillis) -> Result<(), DepositR
     let past = expires_at.saturating_add(EXPIRY_TOLERANCE) < now;
     let too_far = expires_at > now.saturating_add(EXPIRY_AHEAD_MAX);
     // req: RLY-12
-    if past || too_far {
+    if (past || too_far) && !tortalk_model::deviate!(skip_rly_12) {
         return Err(DepositRefusal::Expiry);
     }
     Ok(())
