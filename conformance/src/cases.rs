@@ -1,10 +1,13 @@
 //! All cases, in one list.
 
 pub mod attacks;
+pub mod carrying;
+pub mod delivery;
 pub mod dialled;
 pub mod discovery;
 pub mod gossip;
 pub mod letters;
+pub mod limits;
 pub mod link;
 pub mod link_frames;
 pub mod link_scripts;
@@ -32,8 +35,14 @@ pub fn all() -> Vec<Case> {
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
     for (role, scripts) in [
         (Role::Node, gossip::SCRIPTS),
+        (Role::Node, gossip::kept::SCRIPTS),
+        (Role::Node, gossip::origin::SCRIPTS),
         (Role::Node, link_scripts::SCRIPTS),
         (Role::Node, discovery::SCRIPTS),
+        (Role::Node, delivery::SCRIPTS),
+        (Role::Node, limits::SCRIPTS),
+        (Role::Node, carrying::giving::SCRIPTS),
+        (Role::Node, carrying::taking::SCRIPTS),
         (Role::Node, attacks::links::SCRIPTS),
         (Role::Relay, relay::SCRIPTS),
         (Role::Relay, relay::depositing::SCRIPTS),

@@ -26,6 +26,7 @@ pub mod runner;
 pub mod session;
 pub mod spec;
 pub mod stack;
+pub mod stage;
 pub mod steady;
 pub mod target;
 pub mod uncovered;

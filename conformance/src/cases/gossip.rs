@@ -1,6 +1,9 @@
 //! What an honest peer sees on a link (`spec/link.md`, `spec/gossip.md`,
 //! `spec/delivery.md`), and what survives a kill.
 
+pub mod kept;
+pub mod origin;
+
 use super::letters::{Answer, good, said, words};
 use super::{Script, script};
 use crate::case::{Ctx, unserved};

@@ -1,7 +1,7 @@
 //! What a target sends on links, how it ends them, and how many it has
 //! (`spec/link.md` sections 3 and 4.4 to 4.5, `spec/limits.md` sections 1 and 2).
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -200,13 +200,17 @@ async fn cut_stream(ctx: &mut Ctx) -> Judged {
     link.ping().await.map_err(came("500 frames in one record"))
 }
 
-/// The target, dialled by itself through the suite.
-async fn itself(ctx: &mut Ctx) -> Judged {
+/// A dial of the target, joined with a connection to `other`: how many bytes the initiator
+/// said, and how many the responder, until one of them closed.
+///
+/// # Errors
+/// When neither does.
+pub(super) async fn joined(ctx: &mut Ctx, other: SocketAddr) -> Result<(usize, usize), Verdict> {
     let host = super::dialled::host(ctx).await?;
     let Some(mut dialled) = host.invite(ctx.deadline).await else {
         return Err(Verdict::Inconclusive("the target dialled no beacon".to_owned()));
     };
-    let mut back = TcpStream::connect(ctx.target)
+    let mut back = TcpStream::connect(other)
         .await
         .map_err(|error| Verdict::Fail(format!("no connection is accepted: {error}")))?;
     let (mut one, mut two) = ([0; 4096], [0; 4096]);
@@ -221,7 +225,7 @@ async fn itself(ctx: &mut Ctx) -> Judged {
             }
         };
         if read == 0 {
-            break;
+            return Ok((forth, answer));
         }
         // What cannot be passed on shows as the end.
         if from_initiator {
@@ -232,6 +236,11 @@ async fn itself(ctx: &mut Ctx) -> Judged {
             let _gone = dialled.write_all(&two[..read]).await;
         }
     }
+}
+
+/// The target, dialled by itself through the suite.
+async fn itself(ctx: &mut Ctx) -> Judged {
+    let (forth, answer) = joined(ctx, ctx.target).await?;
     check(forth > 37, || "it did not come to an Auth".to_owned())?;
     // Message 2 has 53 bytes; more would be an Auth.
     check(answer <= 53, || format!("the target answers itself with {answer} bytes"))?;
