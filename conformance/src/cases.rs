@@ -12,6 +12,7 @@ pub mod link;
 pub mod link_frames;
 pub mod link_scripts;
 pub mod relay;
+pub mod relaying;
 
 use crate::case::{Case, Profile, Role, Run};
 
@@ -43,6 +44,9 @@ pub fn all() -> Vec<Case> {
         (Role::Node, limits::SCRIPTS),
         (Role::Node, carrying::giving::SCRIPTS),
         (Role::Node, carrying::taking::SCRIPTS),
+        (Role::Node, relaying::own::SCRIPTS),
+        (Role::Node, relaying::leaving::SCRIPTS),
+        (Role::Node, relaying::reading::SCRIPTS),
         (Role::Node, attacks::links::SCRIPTS),
         (Role::Relay, relay::SCRIPTS),
         (Role::Relay, relay::depositing::SCRIPTS),

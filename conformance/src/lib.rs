@@ -23,6 +23,7 @@ pub mod probe;
 pub mod relay_client;
 pub mod report;
 pub mod runner;
+pub mod served;
 pub mod session;
 pub mod spec;
 pub mod stack;

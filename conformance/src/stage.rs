@@ -95,7 +95,13 @@ pub async fn meet(
     let mut link = ctx.link(person).await?;
     begin(ctx, &mut link, person, start).await;
     match expect_card(&mut link, 1).await {
-        Ok(card) => Ok((link, card)),
+        Ok(card) => {
+            let proved = link.auth.as_ref().map(|auth| auth.identity.as_slice());
+            check(proved == Some(&card.identity), || {
+                "GSP-11: the target shows a card of somebody else".to_owned()
+            })?;
+            Ok((link, card))
+        }
         Err(Ended::TimedOut) => {
             let text = format!("the target has not accepted {}: see `cards`", person.name);
             Err(Verdict::NotTested(text))
@@ -492,4 +498,19 @@ pub fn receipts(link: &Link, person: &Person, key: &SealingKey) -> Vec<Receipt> 
         _ => None,
     };
     link.passed_over.iter().filter_map(read).collect()
+}
+
+/// Takes whatever the target has for somebody.
+///
+/// # Errors
+/// When nothing is answered any more.
+pub async fn drain(link: &mut Link) -> Judged {
+    settle(link).await?;
+    while let Some(at) = link.passed_over.iter().position(|f| matches!(f, Frame::Msg(_))) {
+        if let Frame::Msg(msg) = link.passed_over.remove(at) {
+            let parcel = Parcel::of(msg.envelope, [0; 32]);
+            answer(link, &parcel, AckResult::Stored).await;
+        }
+    }
+    Ok(())
 }

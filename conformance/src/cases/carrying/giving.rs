@@ -304,11 +304,11 @@ async fn three_at_once(ctx: &mut Ctx) -> Judged {
     let [(_, mut ada), (ben, mut to_ben), (_, mut cyr)] = contacts(ctx).await?;
     let sets: Vec<Vec<Parcel>> =
         (0..3).map(|_| (0..EACH).map(|_| parcel_for(ctx, &ben)).collect()).collect();
-    for at in 0..EACH {
+    for ((one, two), three) in sets[0].iter().zip(&sets[1]).zip(&sets[2]) {
         // The same moment on three links, with each answer outstanding.
-        ada.send(&sets[0][at].frame(2)).await;
-        cyr.send(&sets[1][at].frame(2)).await;
-        to_ben.send(&sets[2][at].frame(2)).await;
+        ada.send(&one.frame(2)).await;
+        cyr.send(&two.frame(2)).await;
+        to_ben.send(&three.frame(2)).await;
     }
     for (link, set) in [(&mut ada, &sets[0]), (&mut cyr, &sets[1])] {
         for parcel in set {

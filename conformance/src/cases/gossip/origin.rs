@@ -14,7 +14,7 @@ use crate::stack::envelope::{Envelope, HOUR_MS, envelope_id};
 use crate::stack::frame::Frame;
 use crate::stack::v1::{self, AckResult, RefusalReason};
 use crate::stage::{
-    Start, acknowledged, answer, arrive, begin, came, cleared, confirmed, for_nobody, meet,
+    Start, acknowledged, answer, arrive, begin, came, cleared, confirmed, drain, for_nobody, meet,
     offered, offers_of, receipt_with, refused, settle, stored, text, text_changed,
 };
 use crate::verdict::{Judged, Verdict, check};
@@ -105,18 +105,6 @@ async fn first_ttl(ctx: &mut Ctx) -> Judged {
     let twos = ttls.iter().filter(|ttl| **ttl == 2).count();
     // Fewer than 3 of 24, or more than 21, is one run in 27,000.
     check((3..=TEXTS - 3).contains(&twos), || format!("ttl 2 in {twos} of {TEXTS} envelopes"))
-}
-
-/// Takes whatever the target has for somebody.
-async fn drain(link: &mut Link) -> Judged {
-    settle(link).await?;
-    while let Some(at) = link.passed_over.iter().position(|f| matches!(f, Frame::Msg(_))) {
-        if let Frame::Msg(msg) = link.passed_over.remove(at) {
-            let parcel = crate::stage::Parcel::of(msg.envelope, [0; 32]);
-            answer(link, &parcel, AckResult::Stored).await;
-        }
-    }
-    Ok(())
 }
 
 /// A contact whose clock is days away, and whose key is good by that clock alone.
