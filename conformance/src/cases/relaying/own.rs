@@ -54,6 +54,22 @@ async fn card_of(ctx: &mut Ctx) -> Result<Card, Verdict> {
     Ok(meet(ctx, &Person::contact(0), &Start::default()).await?.1)
 }
 
+/// The same as soon as it names these relays.
+async fn card_naming(ctx: &mut Ctx, relays: &[&Served]) -> Result<Card, Verdict> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let card = card_of(ctx).await?;
+        if relays.iter().all(|relay| names(&card, relay)) {
+            return Ok(card);
+        }
+        if Instant::now() > until {
+            return Err(Verdict::Inconclusive("its card does not name its relays".to_owned()));
+        }
+        // A look now and then, and no busy loop of links.
+        relays[0].wait(usize::MAX, Duration::from_millis(50), proof).await;
+    }
+}
+
 /// A mailbox of a card.
 fn mailbox(card: &Card, kind: u8) -> Result<[u8; 32], Verdict> {
     card.mailbox(kind).ok_or_else(|| Verdict::Fail("the card lacks a mailbox".to_owned()))
@@ -107,9 +123,14 @@ async fn deposit_key(ctx: &mut Ctx) -> Judged {
 async fn drops(ctx: &mut Ctx) -> Judged {
     let relay = Served::start(ctx, "relay-1").await?;
     let _target = with_own(ctx, &[&relay]).await?;
-    // Two cards, and two more when they name the relay.
-    let puts = relay.wait(4, PATIENCE, put).await;
-    let card = card_of(ctx).await?;
+    let card = card_naming(ctx, &[&relay]).await?;
+    let newest = |kind: u8, card: &Card| {
+        let (of, seq) = (card.mailbox(kind).unwrap_or_default(), card.seq);
+        move |call: &Call| put(call).filter(|put| put.mailbox == of && put.seq == seq)
+    };
+    relay.first("its newest card is not put", PATIENCE, newest(1, &card)).await?;
+    relay.wait(1, Duration::from_secs(1), newest(0, &card)).await;
+    let puts = relay.calls(put);
     let read_key = card.contact.as_ref().map(|part| part.read_key).unwrap_or_default();
     let mut newest = None;
     let mut intro_seen = false;
@@ -198,15 +219,7 @@ async fn taken_out(ctx: &mut Ctx) -> Judged {
     let one = Served::start(ctx, "relay-1").await?;
     let two = Served::start(ctx, "relay-2").await?;
     let mut target = with_own(ctx, &[&one, &two]).await?;
-    let mut named = card_of(ctx).await?;
-    let until = Instant::now() + PATIENCE;
-    while !(names(&named, &one) && names(&named, &two)) {
-        if Instant::now() > until {
-            return Err(Verdict::Inconclusive("its card does not name both relays".to_owned()));
-        }
-        one.wait(usize::MAX, Duration::from_millis(100), proof).await;
-        named = card_of(ctx).await?;
-    }
+    let named = card_naming(ctx, &[&one, &two]).await?;
     target.kill().await.map_err(fails)?;
     let settings = json!({"relays": [two.setting()]});
     target.set(&settings).map_err(|error| Verdict::Error(error.to_string()))?;
@@ -417,13 +430,7 @@ async fn stored_first(ctx: &mut Ctx) -> Judged {
     let relay = Served::start(ctx, "relay-1").await?;
     let mut target = with_own(ctx, &[&relay]).await?;
     let ada = Person::contact(0);
-    let until = Instant::now() + PATIENCE;
-    while !names(&card_of(ctx).await?, &relay) {
-        if Instant::now() > until {
-            return Err(Verdict::Inconclusive("its card does not name the relay".to_owned()));
-        }
-        relay.wait(usize::MAX, Duration::from_millis(50), proof).await;
-    }
+    card_naming(ctx, &[&relay]).await?;
     relay.behave(|manner| manner.opens = false);
     let started = target.restart().await;
     started.map_err(|e| Verdict::Fail(format!("it does not start again: {e}")))?;
