@@ -1,5 +1,7 @@
 //! Several people on links with the target at once, and what they hand over to be carried.
 
+use std::time::Duration;
+
 use crate::case::{Ctx, unserved};
 use crate::cases::letters::words;
 use crate::peer::{Ended, Link};
@@ -14,6 +16,9 @@ use crate::stack::proofs::sign_mailbox;
 use crate::stack::seal::{self, SealingKey};
 use crate::stack::v1::{self, AckResult, RefusalReason};
 use crate::verdict::{Judged, Verdict, check};
+
+/// How long a receipt may take, and a little more.
+const RECEIPT_WITHIN: Duration = Duration::from_millis(5_500);
 
 /// A verdict for something that did not come.
 pub fn came(what: &str) -> impl Fn(Ended) -> Verdict {
@@ -318,17 +323,29 @@ fn carries(frame: &Frame, id: &[u8; 32]) -> bool {
     matches!(frame, Frame::Msg(msg) if envelope_id(&msg.envelope) == *id)
 }
 
-/// Waits for a parcel.
+/// Waits for a parcel that is due to who is on this link (CAR-09), or was wanted.
 ///
 /// # Errors
-/// When it does not come.
+/// A failure when it does not come, though the target answers what was sent later.
 pub async fn handed(link: &mut Link, parcel: &Parcel) -> Result<v1::Msg, Verdict> {
-    link.expect(|frame| match frame {
+    let found = link.expect(|frame| match frame {
         Frame::Msg(msg) if carries(frame, &parcel.id) => Some(msg.clone()),
         _ => None,
-    })
-    .await
-    .map_err(came("the envelope is not handed over"))
+    });
+    let found = found.await.map_err(came("the envelope is not handed over"));
+    due(link, found).await
+}
+
+/// What is due and has not come: that is a failure if the target answers something that is
+/// sent now, since it has had the time for both.
+async fn due<T>(link: &mut Link, found: Result<T, Verdict>) -> Result<T, Verdict> {
+    match found {
+        Err(Verdict::Inconclusive(text)) => {
+            settle(link).await?;
+            Err(Verdict::Fail(format!("{text}; what was sent later is answered")))
+        }
+        found => found,
+    }
 }
 
 /// Whether it came so far, without being waited for.
@@ -470,12 +487,15 @@ pub async fn receipt_with(
     message_id: &[u8; 32],
 ) -> Result<Receipt, Verdict> {
     let me = person.identity();
-    link.expect(|frame| {
+    // A target may take 5 s for it (annex-targets.md, section 2).
+    let usual = std::mem::replace(&mut link.deadline, RECEIPT_WITHIN);
+    let found = link.expect(|frame| {
         let Frame::Msg(msg) = frame else { return None };
         Receipt::read(msg, key, &me).filter(|receipt| receipt.names(message_id))
-    })
-    .await
-    .map_err(came("no receipt of the text"))
+    });
+    let found = found.await.map_err(came("no receipt of the text"));
+    link.deadline = usual;
+    due(link, found).await
 }
 
 /// The same, sealed to the person's usual key, and acknowledged.

@@ -29,13 +29,18 @@ async fn from_stranger(ctx: &mut Ctx) -> Judged {
 
 async fn raised(ctx: &mut Ctx) -> Judged {
     let [(_, mut ada), (_, mut ben), (_, mut cyr)] = contacts(ctx).await?;
-    let parcel = for_nobody(ctx);
+    let (parcel, marker) = (for_nobody(ctx), for_nobody(ctx));
     stored(&mut ada, &parcel, 0).await?;
     gives(&mut ben, &parcel, 2, AckResult::Duplicate).await?;
+    // What may go round from now on is offered, so this has to be, too.
+    stored(&mut ada, &marker, 2).await?;
+    offered(&mut cyr, &marker).await?;
+    settle(&mut cyr).await?;
+    check(offers_of(&cyr, &parcel) > 0, || "ttl 0 was not raised to 2".to_owned())?;
     let msg = fetch(&mut cyr, &parcel).await?;
     answer(&mut cyr, &parcel, AckResult::Stored).await;
     check(msg.ttl == 1, || format!("raised to 2, it goes on with ttl {}", msg.ttl))?;
-    cleared(&mut ada, &[&parcel]).await
+    cleared(&mut ada, &[&parcel, &marker]).await
 }
 
 async fn clamped(ctx: &mut Ctx, again: bool) -> Judged {

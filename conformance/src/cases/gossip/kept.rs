@@ -107,8 +107,16 @@ async fn lower_hash(ctx: &mut Ctx) -> Judged {
     Err(Verdict::Inconclusive(format!("{ROUNDS} pairs of links had the same order")))
 }
 
-/// One link that each side dialled; the suite's instance_id is the lower or the higher one.
+/// A link that each side dialled, three times, so that the hashes decide nothing; the suite's
+/// instance_id is the lower or the higher one.
 async fn crossed(ctx: &mut Ctx, ours: u8) -> Judged {
+    for _ in 0..3 {
+        crossed_once(ctx, ours).await?;
+    }
+    Ok(())
+}
+
+async fn crossed_once(ctx: &mut Ctx, ours: u8) -> Judged {
     let ada = Person::contact(0);
     let mut host = host(ctx).await?;
     host.instance_id[..8].fill(ours);

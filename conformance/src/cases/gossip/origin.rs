@@ -15,7 +15,7 @@ use crate::stack::frame::Frame;
 use crate::stack::v1::{self, AckResult, RefusalReason};
 use crate::stage::{
     Start, acknowledged, answer, arrive, begin, came, cleared, confirmed, drain, for_nobody, meet,
-    offered, offers_of, receipt_with, refused, settle, stored, text, text_changed,
+    offered, offers_of, prove, receipt_with, receipts, refused, settle, stored, text, text_changed,
 };
 use crate::verdict::{Judged, Verdict, check};
 
@@ -105,6 +105,25 @@ async fn first_ttl(ctx: &mut Ctx) -> Judged {
     let twos = ttls.iter().filter(|ttl| **ttl == 2).count();
     // Fewer than 3 of 24, or more than 21, is one run in 27,000.
     check((3..=TEXTS - 3).contains(&twos), || format!("ttl 2 in {twos} of {TEXTS} envelopes"))
+}
+
+/// Ada pulls and proves nothing: her receipt has to wait.
+async fn receipt_needs_proof(ctx: &mut Ctx) -> Judged {
+    let (ada, ben) = (Person::contact(0), Person::contact(1));
+    let (mut to_ben, bens) = meet(ctx, &ben, &Start::default()).await?;
+    let (mut link, card) = meet(ctx, &ada, &Start::unproved()).await?;
+    let first = text(ctx, &ada, &card)?;
+    stored(&mut link, &first.parcel, 0).await?;
+    let marker = text(ctx, &ben, &bens)?;
+    stored(&mut to_ben, &marker.parcel, 0).await?;
+    confirmed(&mut to_ben, &ben, &marker).await?;
+    settle(&mut link).await?;
+    let early = receipts(&link, &ada, &ada.sealing_key());
+    check(!early.iter().any(|receipt| receipt.names(&first.message_id)), || {
+        "a receipt is handed to somebody who has not proved its mailbox".to_owned()
+    })?;
+    prove(&mut link, &ada).await;
+    confirmed(&mut link, &ada, &first).await.map(drop)
 }
 
 /// A contact whose clock is days away, and whose key is good by that clock alone.
@@ -215,6 +234,9 @@ pub const SCRIPTS: &[Script] = &[
     script!("gossip.first-ttl", "GSP-17",
         "24 receipts that go round. Their ttl started with 2 or 3, and with each of them.",
         first_ttl),
+    script!("gossip.receipt-needs-proof", "GSP-35",
+        "Ada pulls without a proof. Her receipt comes after the proof, not before.",
+        receipt_needs_proof),
     script!("gossip.clock-ahead", "GSP-22",
         "Ada's clock is 20 days ahead, and her key good by it. A receipt, expiring by her clock.",
         their_clock, 20 * DAY_MS, -DAY_MS, 20 * DAY_MS),
