@@ -44,6 +44,12 @@ pub fn own_address(target: SocketAddr) -> std::io::Result<Ipv4Addr> {
     }
 }
 
+/// The process that listens on a port of this machine; `None` where the system does not tell.
+#[must_use]
+pub fn listener(port: u16) -> Option<u32> {
+    whose::listener(port)
+}
+
 /// The time to live of the next beacon with this port.
 ///
 /// # Errors

@@ -201,6 +201,30 @@ impl Spawned {
         Ok(kill_process(id, signal)?)
     }
 
+    /// Lets no file of the target's be written any more, as on a full disk, until its next start.
+    ///
+    /// # Errors
+    /// Where the system does not tell which process listens, or has no such limit.
+    #[cfg(target_os = "linux")]
+    pub fn disk_full(&self) -> io::Result<()> {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let unknown = || io::Error::from(io::ErrorKind::Unsupported);
+        let id = crate::nearby::listener(self.address.port()).ok_or_else(unknown)?;
+        let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(unknown)?;
+        let limit = Rlimit { current: Some(0), maximum: Some(0) };
+        prlimit(Some(id), Resource::Fsize, limit)?;
+        Ok(())
+    }
+
+    /// Nothing but Linux lets the suite do that.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(target_os = "linux"))]
+    pub fn disk_full(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Its process, while it runs.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {

@@ -12,4 +12,6 @@ if [ ! -d "$profile" ]; then
     "$tortalk" --profile "$profile" contacts block dan >/dev/null
 fi
 python3 "$(dirname "$0")/settings.py" node "$port" $settings >"$profile/settings.toml"
+# A file that may not grow is an error like a full disk, and not the end of the process.
+trap '' XFSZ
 exec "$tortalk" --profile "$profile" run

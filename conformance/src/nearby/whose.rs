@@ -43,6 +43,31 @@ pub(super) fn has(port: u16, local: SocketAddr) -> Option<bool> {
     found
 }
 
+/// The process that listens on a port of loopback, as far as the system tells.
+pub(super) fn listener(port: u16) -> Option<u32> {
+    let mut listening = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let Ok(text) = fs::read_to_string(table) else { continue };
+        for row in text.lines().skip(1) {
+            let mut words = row.split_whitespace().skip(1);
+            let (own, state) = (words.next()?, words.nth(1)?);
+            let inode = words.nth(5)?;
+            let own_port = u16::from_str_radix(own.split_once(':')?.1, 16).ok()?;
+            if state == LISTENING && own_port == port {
+                listening.push(format!("socket:[{inode}]"));
+            }
+        }
+    }
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        let Ok(files) = fs::read_dir(process.path().join("fd")) else { continue };
+        let mut sockets = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
+        if sockets.any(|socket| listening.iter().any(|own| socket.to_str() == Some(own))) {
+            return process.file_name().to_str()?.parse().ok();
+        }
+    }
+    None
+}
+
 /// Whether a hexadecimal address of `/proc/net/tcp` or `tcp6` is this one.
 fn is_ip(hex: &str, ip: IpAddr) -> bool {
     // Four bytes at a time, in the order of the machine; of a mapped address the last four.

@@ -17,7 +17,7 @@ use crate::session::{Session, hand_over};
 use crate::stack::envelope::envelope_id;
 use crate::stack::frame::Frame;
 use crate::stack::v1::{self, AckResult, ByeReason};
-use crate::stage::{Start, begin, came as missed};
+use crate::stage::{Start, arrive, begin, came as missed, confirmed, meet, settle, stored, text};
 use crate::verdict::{Judged, Verdict, check};
 
 /// Longer than a losing link may live (section 2).
@@ -197,6 +197,37 @@ async fn twins(ctx: &mut Ctx) -> Judged {
     ctx.still_serves().await
 }
 
+/// A letter while no file of the target's can be written.
+async fn disk_full(ctx: &mut Ctx) -> Judged {
+    let lacking = |error| Verdict::NotTested(format!("its files cannot be limited: {error}"));
+    let mut target = ctx.own_target(&json!({})).await?;
+    let ada = Person::contact(0);
+    let (mut link, card) = meet(ctx, &ada, &Start::default()).await?;
+    let twin = text(ctx, &ada, &card)?;
+    stored(&mut link, &twin.parcel, 0).await?;
+    // After that nothing is left to be written.
+    confirmed(&mut link, &ada, &twin).await?;
+    settle(&mut link).await?;
+    let letter = text(ctx, &ada, &card)?;
+    target.disk_full().map_err(lacking)?;
+    link.note("from now on no file can be written");
+    link.send(&letter.parcel.frame(0)).await;
+    let ended = link.to_end().await;
+    let id = letter.parcel.id;
+    let acked = |frame: &Frame| match frame {
+        Frame::Ack(ack) => ack.id == id && ack.result != AckResult::Refused as i32,
+        _ => false,
+    };
+    check(!link.passed_over.iter().any(acked), || {
+        "a letter is acknowledged that could not be written".to_owned()
+    })?;
+    check(ended == Ended::Closed, || format!("the link on which it was due: {ended}"))?;
+    // It may have ended with it, or wait for a person; what was durable is there.
+    target.restart().await.map_err(|e| Verdict::Fail(format!("it does not start: {e}")))?;
+    let mut link = arrive(ctx, &ada, &Start::default()).await?;
+    stored(&mut link, &letter.parcel, 0).await
+}
+
 /// A fault that the target says `Bye` for, and a letter in the same record.
 async fn fault_and_letter(ctx: &mut Ctx) -> Result<(Session, Vec<u8>), Verdict> {
     let mut session = Session::open(ctx, Person::contact(1)).await?;
@@ -282,6 +313,9 @@ pub const SCRIPTS: &[Script] = &[
     script!("gossip.newer-after", "GSP-34",
         "Ada's four devices link again after 5 s, in the same start. The newer links are kept.",
         newer_after).slow(),
+    script!("gossip.disk-full", "GSP-02",
+        "A letter while no file can be written. No Ack, and the link ends; later it is STORED.",
+        disk_full).managed(),
     script!("gossip.fault-first", "GSP-44",
         "A fault and a letter in one record. Bye{PROTOCOL}, and no Ack of the letter.",
         behind_a_fault),

@@ -177,8 +177,12 @@ async fn old_drop(ctx: &mut Ctx, ahead_ms: u64, follows: bool) -> Judged {
     let seen = |call: &Call| put(call).map(|put| put.seq);
     if follows {
         let above = |call: &Call| seen(call).filter(|seq| *seq > newer);
-        relay.first("no card above the sequence of OLD", PATIENCE, above).await?;
-        return Ok(());
+        let found = relay.first("no card above the sequence of OLD", PATIENCE, above).await;
+        // It is there, and had the time for it.
+        let card = card_of(ctx).await?;
+        return found.map(|_| ()).map_err(|_| {
+            Verdict::Fail(format!("OLD says {newer}, and its card goes on with {}", card.seq))
+        });
     }
     relay.first("no card is put", PATIENCE, seen).await?;
     relay.wait(4, Duration::from_millis(1_500), seen).await;
