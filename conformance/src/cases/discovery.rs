@@ -474,7 +474,8 @@ async fn after_fault(ctx: &mut Ctx) -> Judged {
         let broken = raw(0x8fff, b"later");
         link.send_plain(&broken, "a critical frame that nobody knows").await;
         let _ended = link.to_end().await;
-        let protocol = |frame: &Frame| matches!(frame, Frame::Bye(b) if b.reason == ByeReason::Protocol as i32);
+        let reason = ByeReason::Protocol as i32;
+        let protocol = |frame: &Frame| matches!(frame, Frame::Bye(b) if b.reason == reason);
         if !link.passed_over.iter().any(protocol) {
             return Err(inconclusive("the link did not end with Bye{PROTOCOL}"));
         }
@@ -554,7 +555,7 @@ pub const SCRIPTS: &[Script] = &[
     script!("discovery.own-instance", "DSC-17",
         "A beacon with the target's own instance id. It does not dial.", own_instance),
     script!("discovery.far-source", "DSC-18",
-        "A beacon on loopback from an address that is not of its network. The target does not dial.",
+        "A beacon on loopback from an address of another network. The target does not dial.",
         far_source),
     script!("discovery.source", "DSC-16",
         "The target dials the datagram's source with the beacon's port, and nothing else.", source),

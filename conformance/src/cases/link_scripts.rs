@@ -329,7 +329,7 @@ async fn open_ones(streams: &mut Vec<TcpStream>, most: usize) -> usize {
     let until = Instant::now() + Duration::from_secs(2);
     loop {
         streams.retain(|stream| {
-            matches!(stream.try_read(&mut [0; 64]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
+            stream.try_read(&mut [0; 64]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
         });
         if streams.len() <= most || Instant::now() > until {
             return streams.len();

@@ -328,7 +328,7 @@ async fn three_at_once(ctx: &mut Ctx) -> Judged {
 #[rustfmt::skip] // a table
 pub const SCRIPTS: &[Script] = &[
     script!("carry.spread", "CAR-04",
-        "Ada gives an envelope of ttl 3. Cyr is offered it, wants it, and gets it with ttl 2, as it was.",
+        "Ada gives an envelope of ttl 3. Cyr is offered it, wants it, and gets it with ttl 2.",
         spread),
     script!("carry.ttl-lowered", "CAR-05",
         "Ttl 3, given to Ben, who stores it. Cyr gets it with ttl 1.", lowers),

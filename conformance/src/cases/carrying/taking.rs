@@ -376,7 +376,7 @@ pub const SCRIPTS: &[Script] = &[
         "An expiry in 14 days is stored, one in 15 days and 3 h is EXPIRED.",
         expiry, 14 * 24, 15 * 24 + 3),
     script!("carry.quota-count", "CAR-22",
-        "One giver's 513th envelope at the latest is refused with QUOTA; somebody else's is stored.",
+        "One giver's 513th envelope at the latest is refused with QUOTA; another's is stored.",
         quota, 1392, 512),
     script!("carry.quota-bytes", "CAR-22",
         "8 MiB of one giver at the latest are followed by QUOTA; somebody else's is stored.",

@@ -304,7 +304,7 @@ pub const SCRIPTS: &[Script] = &[
         "Both sides dialled, ours is the lower instance_id. The link that we dialled is kept.",
         crossed, 0),
     script!("gossip.crossed-higher", "GSP-05",
-        "Both sides dialled, ours is the higher instance_id. The link that the target dialled is kept.",
+        "Both sides dialled, our instance_id is higher. The link that the target dialled is kept.",
         crossed, 0xff),
     script!("gossip.lower-hash", "GSP-42",
         "Pairs of links of one start. The one with the lower handshake hash is kept.", lower_hash),

@@ -453,7 +453,7 @@ pub const SCRIPTS: &[Script] = &[
     script!("relays.registered-durably", "RLC-02",
         "SIGKILL when the card names a relay. After the restart it still does.",
         stored_first).managed(),
-    script!("relays.five", "RLC-01", "Five relays in the settings. Four are used, and named at most.",
+    script!("relays.five", "RLC-01", "Five relays in the settings. Four are used and named.",
         no_more_than_four).managed(),
     script!("relays.taken-out", "RLC-03",
         "A relay is taken out of the settings. The card names the other one alone.",
@@ -485,7 +485,7 @@ pub const SCRIPTS: &[Script] = &[
         "Three times: letters are acknowledged, SIGKILL. After the restart all are DUPLICATE.",
         fetched).managed(),
     script!("relays.judged-alike", "RLC-08",
-        "Letters for contacts at a relay: forged, of a stranger, for another mailbox, and a good one. \
+        "Letters at a relay: forged, of a stranger, for another mailbox, and a good one. \
          Only the good one has a receipt.", judged_alike, false).managed(),
     script!("relays.judged-as-stranger", "RLC-08",
         "The same for the intro mailbox. Only the good one has a receipt.",
