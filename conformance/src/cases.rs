@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod dialled;
 pub mod discovery;
 pub mod gossip;
+pub mod identity;
 pub mod letters;
 pub mod limits;
 pub mod link;
@@ -13,6 +14,7 @@ pub mod link_frames;
 pub mod link_scripts;
 pub mod relay;
 pub mod relaying;
+pub mod seal;
 
 use crate::case::{Case, Profile, Role, Run};
 
@@ -33,6 +35,7 @@ pub fn all() -> Vec<Case> {
     all.extend(link::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Handshake(f))));
     all.extend(dialled::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Dialled(f))));
     all.extend(link_frames::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Frame(f))));
+    all.extend(identity::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Frame(f))));
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
     for (role, scripts) in [
         (Role::Node, gossip::SCRIPTS),
@@ -40,6 +43,7 @@ pub fn all() -> Vec<Case> {
         (Role::Node, gossip::origin::SCRIPTS),
         (Role::Node, link_scripts::SCRIPTS),
         (Role::Node, discovery::SCRIPTS),
+        (Role::Node, seal::SCRIPTS),
         (Role::Node, delivery::SCRIPTS),
         (Role::Node, limits::SCRIPTS),
         (Role::Node, carrying::giving::SCRIPTS),

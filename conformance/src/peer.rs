@@ -5,6 +5,7 @@ mod codec;
 mod deviation;
 mod dial;
 mod link;
+pub(crate) mod odd_signatures;
 mod transcript;
 
 pub use answer::{Answered, answer};

@@ -153,7 +153,10 @@ async fn sealed_again(ctx: &mut Ctx) -> Judged {
 }
 
 /// Sends a text and gives the target's next message that the suite can open.
-async fn receipt_for(ctx: &mut Ctx, number: usize) -> Result<(Letter, Msg, Opened), Verdict> {
+pub(super) async fn receipt_for(
+    ctx: &mut Ctx,
+    number: usize,
+) -> Result<(Letter, Msg, Opened), Verdict> {
     let mut session = Session::open(ctx, Person::contact(number)).await?;
     let letter = session.letter(ctx.now(), &mut ctx.fresh)?;
     let bytes = letter.seal(|_| {}).map_err(|r| Verdict::Fail(r.to_string()))?;

@@ -2,10 +2,11 @@
 //! (`spec/envelope.md` 4, `spec/seal.md` 5, `spec/gossip.md` 6).
 
 use crate::case::{Ctx, unserved};
+use crate::peer::odd_signatures::{NEUTRAL, NEUTRAL_OVER_P, sign_cofactored, sign_neutral_r};
 use crate::people::Person;
 use crate::session::{Letter, Session};
 use crate::stack::body::{self, kind};
-use crate::stack::crypto::Rng;
+use crate::stack::crypto::{Rng, blake2b_512, label};
 use crate::stack::envelope::{Envelope, HOUR_MS};
 use crate::stack::seal::sign_message;
 use crate::stack::v1::{self, AckResult, RefusalReason};
@@ -134,6 +135,13 @@ fn resign(plain: &mut Vec<u8>, letter: &Letter, signed: &[u8]) {
     *plain = crate::stack::seal::plaintext(&letter.purge_key, signed, &signature);
 }
 
+/// Replaces the signature by another that this makes of the seed and the signed bytes.
+fn resigned(plain: &mut [u8], letter: &Letter, make: fn(&[u8; 32], &[&[u8]]) -> [u8; 64]) {
+    let at = signature_at(plain);
+    let signature = make(&letter.signer_seed, &[&letter.signed.bytes()]);
+    plain[at..at + 64].copy_from_slice(&signature);
+}
+
 fn signature_at(plain: &[u8]) -> usize {
     36 + u32::from_be_bytes([plain[32], plain[33], plain[34], plain[35]]) as usize
 }
@@ -201,6 +209,12 @@ pub const FAULTS: &[LetterFault] = &[
         Sealed(|e| e.expires_at += HOUR_MS)),
     fault("seal.purge-hash", "SEA-19", MALFORMED, "A purge_hash of another key. MALFORMED.",
         Draft(|l, rng| l.envelope.purge_hash = rng.array())),
+    fault("seal.purge-hash-cut", "CNV-08", MALFORMED,
+        "A purge_hash that is 32 of the 64 bytes of a longer digest. MALFORMED.",
+        Draft(|l, _| {
+            let long = blake2b_512(&[&label("purge-hash"), &l.purge_key]);
+            l.envelope.purge_hash.copy_from_slice(&long[..32]);
+        })),
     fault("seal.length-over", "SEA-20", MALFORMED, "A length one more than fits. MALFORMED.",
         Plain(|p, _| { 
             let over = (p.len() as u32 - 99).to_be_bytes();
@@ -240,6 +254,15 @@ pub const FAULTS: &[LetterFault] = &[
             crate::peer::add_order(&mut signature);
             p[at..at + 64].copy_from_slice(&signature);
         })),
+    fault("seal.signature-r-over-p", "CNV-13", MALFORMED,
+        "R is the neutral point with y = p + 1, and the equation holds. MALFORMED.",
+        Plain(|p, l| resigned(p, l, |s, m| sign_neutral_r(s, "sign/message", m, NEUTRAL_OVER_P)))),
+    fault("seal.signature-r-neutral", "CNV-14", MALFORMED,
+        "R is the neutral point, and the equation holds. MALFORMED.",
+        Plain(|p, l| resigned(p, l, |s, m| sign_neutral_r(s, "sign/message", m, NEUTRAL)))),
+    fault("seal.signature-cofactor", "CNV-15", MALFORMED,
+        "The equation holds only when it is multiplied by 8. MALFORMED.",
+        Plain(|p, l| resigned(p, l, |s, m| sign_cofactored(s, "sign/message", m)))),
     fault("seal.signer-other", "SEA-27", MALFORMED,
         "Another contact's name, our signature: nobody speaks as somebody else. MALFORMED.",
         Draft(|l, _| l.signed.sender = Person::published("cyr").identity())),

@@ -341,6 +341,23 @@ pub const FAULTS: &[FrameFault] = &[
         |d| ack(d, |m| m.result = 4)),
     plain("frame.ack-reason", "LNK-42", ByeShould, "STORED with a reason. The link ends.",
         |d| ack(d, |m| m.reason = 3)),
+    plain("frame.wire-type", "CNV-18", ByeShould,
+        "A Hello whose clock comes as eight bytes instead of a varint. The link ends.",
+        |d| { let mut hello = hello(d.person, d.now);
+              let clock = std::mem::take(&mut hello.now);
+              let mut bytes = hello.encode_to_vec();
+              if d.bad() { bytes.push(3 << 3 | 1); bytes.extend(clock.to_le_bytes()); }
+              else { bytes.extend(v1::Hello { now: clock, ..v1::Hello::default() }
+                  .encode_to_vec()); }
+              raw(FrameType::Hello as u16, &bytes) }),
+    plain("frame.enum-wide", "CNV-19", Goes,
+        "An Ack whose result is 2^32 + 1, which is STORED. The link goes on.",
+        |d| { let result = v1::AckResult::Stored as i32;
+              let with = |result| v1::Ack { id: vec![7; 32], result, ..v1::Ack::default() };
+              if !d.bad() { return Frame::Ack(with(result)).bytes(); }
+              let mut bytes = with(0).encode_to_vec();
+              bytes.extend([2 << 3, 0x81, 0x80, 0x80, 0x80, 0x10]);
+              raw(FrameType::Ack as u16, &bytes) }),
     plain("frame.have-none", "LNK-39", ByeShould, "A Have without an id. The link ends.",
         |d| ids(d, FrameType::Have, Vec::clear)),
     plain("frame.have-257", "LNK-39", ByeShould, "A Have with 257 ids. The link ends.",
