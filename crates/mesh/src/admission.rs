@@ -27,11 +27,11 @@ impl Mesh {
             Role::Initiator => LinkAction::Close(link.id, ByeReason::Policy),
         };
         // req: GSP-03
-        if identity == self.me() {
+        if identity == self.me() && !tortalk_model::deviate!(skip_gsp_03) {
             return Some(by_policy);
         }
         // req: GSP-04
-        if self.is_blocked(&identity) {
+        if self.is_blocked(&identity) && !tortalk_model::deviate!(skip_gsp_04) {
             return Some(by_policy);
         }
         let answers = match self.config.visibility {
@@ -80,9 +80,11 @@ impl Mesh {
         // Both ends see the same initiators and hashes, in whatever order.
         let rank = |link: &Link| (link.initiator(own), link.handshake_hash);
         // req: GSP-05, GSP-42
-        let keep_other = at_once && rank(other) < rank(newest);
+        let keep_other = at_once
+            && (rank(other) < rank(newest)) != tortalk_model::deviate!(keep_higher_instance);
         // req: GSP-34
-        let loser = if keep_other { new } else { other.id };
+        let loser =
+            if keep_other || tortalk_model::deviate!(keep_older_link) { new } else { other.id };
         if let Some(link) = self.links.get_mut(&loser) {
             link.duty = Duty::Retiring { since: now };
         }

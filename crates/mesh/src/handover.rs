@@ -155,7 +155,11 @@ impl Mesh {
         let mut after = None;
         // What is ours to this peer, then what we carry for its mailboxes.
         // To a stranger it would show who is our contact.
-        let proved = if accepted { link.proved.clone() } else { Vec::new() };
+        let proved = if accepted && !tortalk_model::deviate!(carry_only_on_offer) {
+            link.proved.clone()
+        } else {
+            Vec::new()
+        };
         let mut sources = core::iter::once(None).chain(proved.into_iter().map(Some));
         let mut source = sources.next().flatten();
         loop {
@@ -173,7 +177,7 @@ impl Mesh {
                 }
                 let Some(held) = step.store.envelope(envelope_id)? else { continue };
                 // req: GSP-35
-                if !link.may_take(&held) {
+                if !link.may_take(&held) && !tortalk_model::deviate!(skip_gsp_35) {
                     link.aside.insert(*envelope_id);
                     batch.unproved.push(*envelope_id);
                     continue;
@@ -204,6 +208,9 @@ impl Mesh {
     ) -> Result<(), R::Error> {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         let peer = link.peer.identity;
+        if tortalk_model::deviate!(ack_of_anything) {
+            step.ready.writes.push(Write::HandedOver { peer, envelope_id: ack.id });
+        }
         // req: GSP-15
         let Some(unacked) = link.unacked.remove(&ack.id) else { return Ok(()) };
         link.unacked_bytes -= unacked.len;
@@ -231,10 +238,13 @@ impl Mesh {
         unacked: Unacked,
     ) -> Result<(), R::Error> {
         let envelope_id = ack.id;
-        step.ready.writes.push(Write::HandedOver { peer, envelope_id });
+        if !tortalk_model::deviate!(hand_over_again) {
+            step.ready.writes.push(Write::HandedOver { peer, envelope_id });
+        }
         if let (Handing::Spread { ttl }, AckResult::Stored) = (unacked.handing, ack.result)
             && let Some(held) = step.store.envelope(&envelope_id)?
             && held.ttl > ttl
+            && !tortalk_model::deviate!(keep_ttl)
         {
             // req: CAR-05
             step.ready.writes.push(Write::SetTtl { envelope_id, ttl });
@@ -380,7 +390,9 @@ impl Link {
         self.unacked_bytes += len;
         let (ttl, stamp) = match handing {
             // The recipient needs neither: it carries nothing further (GSP-18).
-            Handing::Direct => (0, StampBytes::default()),
+            Handing::Direct => {
+                (u8::from(tortalk_model::deviate!(direct_ttl_1)), StampBytes::default())
+            }
             Handing::Spread { ttl } => {
                 (ttl, StampBytes::try_from(&held.stamp[..]).unwrap_or_default())
             }

@@ -82,7 +82,7 @@ impl Mesh {
         if let Some(link) = self.links.get_mut(&id) {
             link.malformed += 1;
             // req: LIM-08
-            if link.malformed > MALFORMED_MAX {
+            if link.malformed > MALFORMED_MAX && !tortalk_model::deviate!(skip_lim_08) {
                 self.protocol_fault(step, id);
             }
         }
@@ -131,7 +131,7 @@ impl Mesh {
             return Ok(Verdict::DUPLICATE);
         }
         // req: LIM-09
-        if !accepted && !self.may_open_for(id, step) {
+        if !accepted && !self.may_open_for(id, step) && !tortalk_model::deviate!(skip_lim_09) {
             return Ok(Verdict::refused_for(RefusalReason::Busy, BUSY_RETRY_AFTER_S));
         }
         let opened = match self.open(envelope) {
@@ -189,6 +189,15 @@ impl Mesh {
     ) -> Result<Verdict, R::Error> {
         if let Body::Receipt(entries) = opened.body() {
             self.take_receipts(step, opened, entries)?;
+            let kind = ReceiptKind::Delivered;
+            let entry = ReceiptEntry {
+                message_id: opened.message_id(),
+                signed_hash: opened.signed_hash(),
+                kind,
+            };
+            if tortalk_model::deviate!(receipt_of_receipt) {
+                self.receipts.add(opened.sender(), entry);
+            }
             return Ok(Verdict::STORED);
         }
         // req: GSP-27
@@ -201,7 +210,7 @@ impl Mesh {
             let same = known.signed_hash == opened.signed_hash();
             self.note_chain(step, opened);
             // req: DLV-09
-            if waited && same {
+            if (waited || tortalk_model::deviate!(receipt_each_time)) && same {
                 self.confirm(opened);
             }
             return Ok(Verdict::DUPLICATE);
@@ -258,7 +267,11 @@ impl Mesh {
         let entry = ReceiptEntry {
             message_id: opened.message_id(),
             signed_hash: opened.signed_hash(),
-            kind: ReceiptKind::Delivered,
+            kind: if tortalk_model::deviate!(read_at_once) {
+                ReceiptKind::Read
+            } else {
+                ReceiptKind::Delivered
+            },
         };
         self.receipts.add(opened.sender(), entry);
     }

@@ -354,7 +354,10 @@ fn seal_to_card(
     let [random] = entropy::array::<1>(entropy);
     let (stamp, ttl) = match card.contact() {
         // req: GSP-17
-        Some(part) => (stamp(&part.deposit_key, &sealed.envelope.id()).to_vec(), 2 + (random & 1)),
+        Some(part) => (
+            stamp(&part.deposit_key, &sealed.envelope.id()).to_vec(),
+            2 + (random & 1 & u8::from(!tortalk_model::deviate!(first_ttl_2))),
+        ),
         // req: REQ-04, REQ-05
         None => (Vec::new(), 0),
     };

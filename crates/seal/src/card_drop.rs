@@ -84,7 +84,9 @@ pub fn seal(
 ) -> Vec<u8> {
     let needed = OVERHEAD + 2 + card.as_bytes().len();
     // req: RLY-53
-    let size = CARD_BLOB_SIZES.into_iter().find(|&size| size >= needed);
+    let size = CARD_BLOB_SIZES
+        .into_iter()
+        .find(|&size| size >= needed + 2048 * usize::from(tortalk_model::deviate!(drop_size)));
     let size = size.expect("the largest card fits into the largest blob");
     let mut plain =
         Zeroizing::new(Writer::with_capacity(size - OVERHEAD).bytes16(card.as_bytes()).into_vec());
@@ -135,7 +137,7 @@ pub fn open(blob: &[u8], expected: &Expected<'_>) -> Result<Card, CardDropError>
     let len = reader.u16("card length")?;
     let card = reader.take("card", usize::from(len))?;
     // req: RLY-54
-    if reader.rest().iter().any(|&byte| byte != 0) {
+    if reader.rest().iter().any(|&byte| byte != 0) && !tortalk_model::deviate!(drop_padding) {
         return Err(CardDropError::Padding);
     }
     let card = Card::parse(card)?;
@@ -148,7 +150,7 @@ pub fn open(blob: &[u8], expected: &Expected<'_>) -> Result<Card, CardDropError>
         return Err(CardDropError::Kind);
     }
     // req: RLC-19
-    if card.seq() != expected.seq {
+    if card.seq() != expected.seq && !tortalk_model::deviate!(drop_sequence) {
         return Err(CardDropError::Sequence);
     }
     Ok(card)

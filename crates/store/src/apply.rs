@@ -50,6 +50,7 @@ impl Store {
             Write::DropEnvelope(id) => self.drop_envelope(id),
             Write::HandedOver { peer, envelope_id } => self.handed_over(peer, envelope_id),
             Write::LeftAtRelay(id) => self.left_at_relay(id),
+            Write::ForgetHandedOver { .. } if tortalk_model::deviate!(remember_holders) => Ok(()),
             Write::ForgetHandedOver { peer } => self.forget_handed_over(peer),
             Write::HandOverAgain { peer, envelope_id } => self.hand_over_again(peer, envelope_id),
             Write::AddEvidence { message_id, evidence } => self.add_evidence(message_id, evidence),
@@ -63,6 +64,7 @@ impl Store {
             Write::ReceiptMade { message_id, kind: _, at } => {
                 self.change_incoming(message_id, |state| state.receipt_at = Some(*at))
             }
+            Write::Seen { .. } if tortalk_model::deviate!(forget_seen) => Ok(()),
             Write::Seen { envelope_id, until, purge_key } => {
                 self.see(envelope_id, *until, purge_key.as_ref())
             }

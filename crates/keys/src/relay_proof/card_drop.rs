@@ -33,6 +33,9 @@ pub fn verify(
     if blob.is_empty() || blob.len() > CARD_BLOB_BYTES_MAX {
         return Err(SignatureError::Invalid);
     }
+    if tortalk_model::deviate!(drop_unsigned) {
+        return Ok(());
+    }
     public::verify(mailbox.as_bytes(), SIGN_CARD_DROP, &signed(mailbox, seq, blob), signature)
 }
 

@@ -45,16 +45,16 @@ impl Mesh {
         let peer = link.peer.identity;
         let contact = self.is_accepted(&peer);
         // req: CAR-02
-        if !contact {
+        if !contact && !tortalk_model::deviate!(skip_car_02) {
             return false;
         }
         // req: CAR-03
-        if held.ttl == 0 {
+        if held.ttl == 0 && !tortalk_model::deviate!(skip_car_03) {
             return false;
         }
         // The contact of what we made is its recipient, of what we carry its giver.
         // req: CAR-06
-        if held.contact == peer {
+        if held.contact == peer && !tortalk_model::deviate!(skip_car_06) {
             return false;
         }
         let mailbox = held.envelope.header().mailbox;
@@ -67,7 +67,7 @@ impl Mesh {
             return false;
         }
         // req: CAR-15
-        if !self.may_go_round(held, now) {
+        if !self.may_go_round(held, now) && !tortalk_model::deviate!(skip_car_15) {
             return false;
         }
         true
@@ -198,7 +198,7 @@ impl Mesh {
         for envelope_id in core::mem::take(&mut self.carrying.to_serve) {
             let on_its_way = self.carrying.spreading.contains_key(&envelope_id);
             // req: CAR-10
-            if on_its_way {
+            if on_its_way && !tortalk_model::deviate!(skip_car_10) {
                 continue;
             }
             let wanting = self.links.values().filter(|link| link.spread.wants(&envelope_id));
@@ -222,7 +222,7 @@ impl Mesh {
                     continue;
                 }
                 // req: CAR-04
-                let ttl = held.ttl - 1;
+                let ttl = held.ttl - u8::from(!tortalk_model::deviate!(spread_whole_ttl));
                 link.hand_over(step, &held, Handing::Spread { ttl });
                 link.spread.offered.insert(envelope_id, Offer::Done);
                 self.carrying.spreading.insert(envelope_id, id);

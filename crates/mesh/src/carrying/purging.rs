@@ -41,7 +41,7 @@ impl Mesh {
         }
         let accepted = self.is_accepted(&peer);
         // req: CAR-32
-        if !accepted {
+        if !accepted && !tortalk_model::deviate!(skip_car_32) {
             return Ok(());
         }
         let mut gone = BTreeSet::new();
@@ -53,7 +53,7 @@ impl Mesh {
                 if matches!(held.purpose, Purpose::Message(_)) {
                     continue;
                 }
-                if gone.insert(envelope_id) {
+                if gone.insert(envelope_id) && !tortalk_model::deviate!(ignore_purges) {
                     self.purge(step, &held, key, Some(peer))?;
                 }
             }

@@ -25,11 +25,18 @@ impl Mesh {
     ) -> Result<Verdict, R::Error> {
         let envelope_id = envelope.id();
         // req: CAR-23
-        let ttl = beside.ttl.min(TTL_MAX);
+        let ttl = if tortalk_model::deviate!(ttl_unclamped) {
+            beside.ttl
+        } else {
+            beside.ttl.min(TTL_MAX)
+        };
         if let Some(held) = step.store.envelope(&envelope_id)? {
             // A liar who was faster must not hold it back.
             // req: CAR-19
-            if held.purpose == Purpose::Carried && ttl > held.ttl {
+            if held.purpose == Purpose::Carried
+                && ttl > held.ttl
+                && !tortalk_model::deviate!(keep_lower_ttl)
+            {
                 step.ready.writes.push(Write::SetTtl { envelope_id, ttl });
                 self.may_be_copied_again(envelope_id);
             }
@@ -44,16 +51,19 @@ impl Mesh {
         }
         let (expires_at, now) = (envelope.header().expires_at, step.now.wall);
         // req: CAR-20
-        if expires_at < now.saturating_sub(EXPIRY_TOLERANCE) {
+        if expires_at < now.saturating_sub(EXPIRY_TOLERANCE)
+            && !tortalk_model::deviate!(skip_car_20)
+        {
             return Ok(Verdict::refused(RefusalReason::Expired));
         }
         // req: CAR-21
-        if expires_at > now.saturating_add(CARRY_AHEAD_MAX) {
+        if expires_at > now.saturating_add(CARRY_AHEAD_MAX) && !tortalk_model::deviate!(skip_car_21)
+        {
             return Ok(Verdict::refused(RefusalReason::Expired));
         }
         let len = envelope.as_bytes().len();
         // req: CAR-22
-        if !self.carrying.room.fits(&giver, len) {
+        if !self.carrying.room.fits(&giver, len) && !tortalk_model::deviate!(skip_car_22) {
             return Ok(Verdict::refused_for(RefusalReason::Quota, QUOTA_RETRY_AFTER_S));
         }
         let held = HeldEnvelope {
@@ -64,6 +74,10 @@ impl Mesh {
             stamp: beside.stamp.clone(),
             purge_key: None,
         };
+        if envelope.id().as_bytes()[0].is_multiple_of(8) && tortalk_model::deviate!(store_some_only)
+        {
+            return Ok(Verdict::STORED);
+        }
         self.carrying.room.add(giver, len);
         step.ready.writes.push(Write::PutEnvelope(Box::new(held.clone())));
         for link in self.links.values_mut() {

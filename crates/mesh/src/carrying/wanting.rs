@@ -101,7 +101,7 @@ impl Mesh {
         let peer = link.peer.identity;
         let in_budget = link.spread.budget.take(step.now.mono);
         // req: CAR-33
-        if !in_budget {
+        if !in_budget && !tortalk_model::deviate!(skip_car_33) {
             return Ok(());
         }
         // The other link of a duplicate offers the same again.
@@ -118,20 +118,20 @@ impl Mesh {
             }
             let known = step.store.seen(envelope_id)? || step.store.holds(envelope_id)?;
             // req: CAR-12
-            if known {
+            if known && !tortalk_model::deviate!(skip_car_12) {
                 continue;
             }
             let Some(link) = self.links.get_mut(&id) else { break };
             let remembered = link.spread.offers.len() + self.carrying.wants.of_link(id);
             // req: CAR-34
-            if remembered >= OFFERS_MAX {
+            if remembered >= OFFERS_MAX && !tortalk_model::deviate!(skip_car_34) {
                 break;
             }
             if !room {
                 continue;
             }
             // req: CAR-13
-            if self.carrying.wants.is_open(envelope_id) {
+            if self.carrying.wants.is_open(envelope_id) && !tortalk_model::deviate!(skip_car_13) {
                 link.spread.offers.insert(*envelope_id);
                 continue;
             }

@@ -98,7 +98,10 @@ impl Mesh {
             DepositRefusal::Busy | DepositRefusal::NoRoom | DepositRefusal::Full => {
                 let seconds = match refusal.retry_after_s {
                     0 => RETRY_AFTER_S,
-                    hint => hint.min(RETRY_AFTER_S_MAX),
+                    hint => {
+                        hint.min(RETRY_AFTER_S_MAX)
+                            * u32::from(!tortalk_model::deviate!(leave_again_soon))
+                    }
                 };
                 let from = now + Duration::from_secs(u64::from(seconds));
                 self.relays.leaving.put_off(&left.of, &relay, from, now);

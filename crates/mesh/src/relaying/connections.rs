@@ -24,7 +24,8 @@ impl Mesh {
     ) {
         let now = step.now.mono;
         let mut waiting = Vec::new();
-        let mut places = OTHER_RELAYS_MAX;
+        let mut places =
+            OTHER_RELAYS_MAX * (1 + usize::from(tortalk_model::deviate!(relays_without_end)));
         let mut wake = MonoMillis(u64::MAX);
         for (key, relay) in &mut self.relays.known {
             if relay.own {

@@ -141,9 +141,12 @@ impl Mesh {
         }
         // All that came before is dealt with in this transaction or an earlier one.
         fetching.dealt = fetching.dealt.max(seq);
+        if tortalk_model::deviate!(ack_unread) {
+            return Ok(());
+        }
         // What is no envelope, or for somebody else, is of no use at any time.
         let Ok(envelope) = Envelope::parse(bytes) else { return Ok(()) };
-        if envelope.header().mailbox != mailbox {
+        if envelope.header().mailbox != mailbox && !tortalk_model::deviate!(fetch_for_anybody) {
             return Ok(());
         }
         let fate = self.take_in_fetched(step, relay, &envelope)?;
@@ -167,7 +170,10 @@ impl Mesh {
             return Ok(Fate::Done);
         }
         // req: RLC-09
-        if for_strangers && !self.strangers_opens.take(step.now.mono) {
+        if for_strangers
+            && !self.strangers_opens.take(step.now.mono)
+            && !tortalk_model::deviate!(skip_rlc_09)
+        {
             return Ok(Fate::NoBudget);
         }
         let opened = match self.open(envelope) {

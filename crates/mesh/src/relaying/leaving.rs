@@ -365,6 +365,7 @@ impl Mesh {
             }
             // req: RLC-14
             if purpose != Purpose::Carried
+                && !tortalk_model::deviate!(leave_while_linked)
                 && let Some(until) = self.goes_direct_until(&id, &contact, now)
             {
                 self.relays.wake(until);

@@ -37,7 +37,8 @@ impl Mesh {
     fn own_relays_with(&self, mailbox: MailboxKey) -> Vec<RelayAddress> {
         let own = self.relays.own.iter();
         let registered = own.filter(|relay| {
-            self.relays.registered.contains(&RegisteredMailbox { relay: **relay, mailbox })
+            tortalk_model::deviate!(name_unregistered)
+                || self.relays.registered.contains(&RegisteredMailbox { relay: **relay, mailbox })
         });
         let named = |adopted: bool| {
             let relays = registered.clone().filter(move |relay| {
@@ -122,8 +123,9 @@ impl Mesh {
         fetching.stream = Stream::Proved;
         let authority = known.address.authority();
         // req: RLC-04
-        let deposit_key =
-            (mailbox == self.keyring.contact_mailbox.public()).then_some(self.keyring.deposit_key);
+        let deposit_key = (mailbox == self.keyring.contact_mailbox.public()
+            || tortalk_model::deviate!(deposit_key_always))
+        .then_some(self.keyring.deposit_key);
         let Some(secret) = self.mailbox_secret(mailbox) else { return };
         let consumer = [0; 8];
         let claim = PullClaim {
@@ -181,7 +183,15 @@ impl Mesh {
         // A retired mailbox has no drop: its read key is known to who was removed.
         // req: RLC-05
         let cards: [(&MailboxSecret, &Card, &[u8; 32]); 2] = [
-            (&keys.intro_mailbox, intro, &keys.intro_read_key),
+            (
+                &keys.intro_mailbox,
+                intro,
+                if tortalk_model::deviate!(one_read_key) {
+                    &keys.contact_read_key
+                } else {
+                    &keys.intro_read_key
+                },
+            ),
             (&keys.contact_mailbox, contact, &keys.contact_read_key),
         ];
         for (secret, card, read_key) in cards {
@@ -215,7 +225,8 @@ impl Mesh {
         // A copy of this profile, or its backup, has signed cards since. A relay
         // that makes up a sequence far ahead would make all later cards worthless.
         // req: RLC-06
-        let believable = seq <= step.now.wall.saturating_add(CARD_AHEAD_MAX).0;
+        let believable = tortalk_model::deviate!(follow_any_drop)
+            || seq <= step.now.wall.saturating_add(CARD_AHEAD_MAX).0;
         if seq > shown && believable && self.own_cards.floor <= seq {
             self.own_cards.floor = seq.saturating_add(1);
             self.refresh_own_cards(step);

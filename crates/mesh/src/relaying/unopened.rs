@@ -96,7 +96,7 @@ impl Mesh {
         envelope: &Envelope,
         fate: Fate,
     ) {
-        if fate == Fate::Done {
+        if fate == Fate::Done || tortalk_model::deviate!(drop_unopened) {
             return;
         }
         let until = remember_until(envelope.header().expires_at, step.now.wall);
