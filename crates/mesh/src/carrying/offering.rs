@@ -45,7 +45,7 @@ impl Mesh {
         let peer = link.peer.identity;
         let contact = self.is_accepted(&peer);
         // req: CAR-02
-        if !contact && !tortalk_model::deviate!(skip_car_02) {
+        if !contact {
             return false;
         }
         // req: CAR-03

@@ -171,8 +171,8 @@ impl Mesh {
         }
         // req: RLC-09
         if for_strangers
-            && !self.strangers_opens.take(step.now.mono)
             && !tortalk_model::deviate!(skip_rlc_09)
+            && !self.strangers_opens.take(step.now.mono)
         {
             return Ok(Fate::NoBudget);
         }
