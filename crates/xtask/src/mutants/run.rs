@@ -1,6 +1,6 @@
 //! Runs the suite against one mutant after the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
@@ -91,7 +91,8 @@ pub(super) fn run(root: &Path, mutants: &[Mutant], how: &How) -> Outcome {
     })?;
     rows.sort_by(|a, b| a.mutant.name.cmp(&b.mutant.name));
     if how.matrix {
-        let written = fs::write(root.join(MATRIX), matrix(&rows));
+        let before = fs::read_to_string(root.join(MATRIX)).unwrap_or_default();
+        let written = fs::write(root.join(MATRIX), matrix(&rows, &before, mutants));
         written.map_err(|error| format!("{MATRIX}: {error}"))?;
     }
     let killed = |row: &&Row<'_>| row.mutant.kills.iter().all(|case| row.failed.contains(case));
@@ -193,8 +194,8 @@ impl Suite {
     }
 }
 
-/// The whole table.
-fn matrix(rows: &[Row<'_>]) -> String {
+/// The whole table: what was seen now, and before that of mutants that were not chosen.
+fn matrix(rows: &[Row<'_>], before: &str, declared: &[Mutant]) -> String {
     let mut text = String::from(
         "# Mutants\n\n\
          What `cargo xtask mutants --run --matrix` saw: programs in which one check is left \
@@ -203,15 +204,60 @@ fn matrix(rows: &[Row<'_>]) -> String {
          [conformance/mutants.toml](../conformance/mutants.toml), and CI runs those.\n\n\
          | mutant | requirement | program | cases that fail |\n|---|---|---|---|\n",
     );
-    for row in rows {
-        let Row { mutant, failed } = row;
-        let bold = |case: &String| {
-            if mutant.kills.contains(case) { format!("**{case}**") } else { case.clone() }
-        };
-        let cases: Vec<String> = failed.iter().map(bold).collect();
-        let (name, req, target) = (&mutant.name, &mutant.req, mutant.target.word());
-        text += &format!("| `{name}` | {req} | {target} | {} |\n", cases.join(", "));
+    let mut lines: BTreeMap<&str, String> = BTreeMap::new();
+    let mut waiting = Vec::new();
+    for mutant in declared {
+        let name = mutant.name.as_str();
+        let start = format!("| `{name}` |");
+        if let Some(row) = rows.iter().find(|row| row.mutant.name == name) {
+            lines.insert(name, line(row));
+        } else if let Some(line) = before.lines().find(|line| line.starts_with(&start)) {
+            lines.insert(name, line.to_owned());
+        } else {
+            waiting.push(format!("`{name}`"));
+        }
     }
-    let killed = rows.iter().filter(|row| !row.failed.is_empty()).count();
-    text + &format!("\n{} mutants, {killed} killed.\n", rows.len())
+    for line in lines.values() {
+        text += &format!("{line}\n");
+    }
+    let killed = lines.values().filter(|line| !line.ends_with("|  |")).count();
+    text += &format!("\n{} mutants, {killed} killed.\n", lines.len());
+    if !waiting.is_empty() {
+        text += &format!("\nNot run against all cases yet: {}.\n", waiting.join(", "));
+    }
+    text
+}
+
+fn line(row: &Row<'_>) -> String {
+    let Row { mutant, failed } = row;
+    let bold = |case: &String| {
+        if mutant.kills.contains(case) { format!("**{case}**") } else { case.clone() }
+    };
+    let cases: Vec<String> = failed.iter().map(bold).collect();
+    let (name, req, target) = (&mutant.name, &mutant.req, mutant.target.word());
+    format!("| `{name}` | {req} | {target} | {} |", cases.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_keeps_what_was_not_run_again() {
+        let mutant = |name: &str| Mutant {
+            name: name.to_owned(),
+            req: "ENV-04".to_owned(),
+            target: Target::Node,
+            kills: vec!["a.b".to_owned()],
+        };
+        let declared = [mutant("one"), mutant("two"), mutant("three")];
+        let failed = ["a.b".to_owned(), "c.d".to_owned()].into();
+        let first = matrix(&[Row { mutant: &declared[0], failed }], "", &declared);
+        assert!(first.contains("| `one` | ENV-04 | node | **a.b**, c.d |\n"), "{first}");
+        assert!(first.ends_with("Not run against all cases yet: `two`, `three`.\n"), "{first}");
+        let failed = BTreeSet::new();
+        let second = matrix(&[Row { mutant: &declared[1], failed }], &first, &declared[..2]);
+        assert!(second.contains("| `one` | ENV-04 | node | **a.b**, c.d |\n"), "{second}");
+        assert!(second.ends_with("\n2 mutants, 1 killed.\n"), "{second}");
+    }
 }
