@@ -2,6 +2,7 @@
 
 pub mod attacks;
 pub mod carrying;
+pub mod contacts;
 pub mod delivery;
 pub mod dialled;
 pub mod discovery;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Case> {
     all.extend(identity::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Frame(f))));
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
     for (role, scripts) in [
+        (Role::Node, contacts::SCRIPTS),
         (Role::Node, gossip::SCRIPTS),
         (Role::Node, gossip::kept::SCRIPTS),
         (Role::Node, gossip::origin::SCRIPTS),

@@ -19,7 +19,7 @@ use crate::stack::seal::{Opened, open, signed_hash};
 use crate::stack::v1::{AckResult, Mailboxes, Msg, RefusalReason};
 use crate::verdict::{Judged, Verdict, check, verdict};
 
-fn came(what: &str) -> impl Fn(Ended) -> Verdict {
+pub(super) fn came(what: &str) -> impl Fn(Ended) -> Verdict {
     move |ended| unserved(&format!("{what}: {ended}"), &ended)
 }
 
