@@ -3,7 +3,7 @@
 //! with `Bye{PROTOCOL}` (GSP-11); the twin is the same card without the fault.
 
 use crate::cases::link_frames::{Desk, End, FrameFault, Make, Wrong};
-use crate::peer::odd_signatures::{NEUTRAL, NEUTRAL_OVER_P, mixed_key, sign_mixed};
+use crate::peer::odd_signatures::{LARGE_OVER_P, NEUTRAL, NEUTRAL_OVER_P, mixed_key, sign_mixed};
 use crate::peer::signature_of_neutral;
 use crate::people::Person;
 use crate::stack::card::{Card, MailboxEntry, OnionEntry};
@@ -133,7 +133,7 @@ pub const FAULTS: &[FrameFault] = &[
             shown([bytes.as_slice(), &signature].concat())
         }),
     fault("card.relay-kind-3", "IDN-21", "A relay of kind 3. Refused.",
-        |d| with_relay(d, |r| r.authority.kind = 3)),
+        |d| with_relay(d, |r| { r.authority.kind = 3; r.authority.address = vec![7; 32]; })),
     fault("card.relay-upper", "IDN-22", "A relay's name with an upper-case letter. Refused.",
         |d| with_relay(d, |r| r.authority.address[0] = b'R')),
     fault("card.relay-empty", "IDN-22", "A relay without a name. Refused.",
@@ -154,6 +154,9 @@ pub const FAULTS: &[FrameFault] = &[
         |d| drawn(d, 0, |c, _| c.name = vec![b'Z', 0xfc])),
     fault("card.relay-key-small", "IDN-01", "A relay key of small order. Refused.",
         |d| with_relay(d, |r| r.key = NEUTRAL)),
+    fault("card.relay-key-over-p", "CNV-10",
+        "A relay key whose y is written as p + 3, a point of large order. Refused.",
+        |d| with_relay(d, |r| r.key = LARGE_OVER_P)),
     fault("card.mailbox-over-p", "CNV-10",
         "A mailbox that is the neutral point with y = p + 1; its signature holds. Refused.",
         |d| drawn(d, 0, |c, p| neutral_mailbox(c, p, NEUTRAL_OVER_P))),

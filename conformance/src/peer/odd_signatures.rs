@@ -23,6 +23,13 @@ pub(crate) const NEUTRAL_OVER_P: [u8; 32] = {
     bytes
 };
 
+/// The point with `y = 3`, of large order, whose `y` is written as `p + 3`.
+pub(crate) const LARGE_OVER_P: [u8; 32] = {
+    let mut bytes = NEUTRAL_OVER_P;
+    bytes[0] = 0xf0;
+    bytes
+};
+
 /// A signature whose `R` is the neutral point, written like this: `S = k·a`, so `S·B = R + k·A`.
 pub(crate) fn sign_neutral_r(
     seed: &[u8; 32],
@@ -94,6 +101,18 @@ mod tests {
     use super::*;
     use crate::stack::crypto::{public, verify};
     use ed25519_dalek::{Signature, Verifier, VerifyingKey};
+
+    #[test]
+    fn the_point_over_p_is_one_of_large_order() {
+        let point = VerifyingKey::from_bytes(&LARGE_OVER_P).expect("lenient readers take it");
+        assert!(!point.is_weak());
+        assert_eq!(
+            crate::stack::crypto::valid_key(&LARGE_OVER_P)
+                .err()
+                .map(|r| r.to_string().contains("CNV-10")),
+            Some(true)
+        );
+    }
 
     #[test]
     fn each_is_what_it_says() {

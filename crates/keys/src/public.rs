@@ -73,11 +73,13 @@ pub(crate) fn check_key(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
     // The library reduces a coordinate of 2^255 − 19 or more, and ignores the
     // sign of zero; encoding the point again shows both.
     // req: CNV-10
-    if VerifyingKey::from(key.to_edwards()).as_bytes() != bytes {
+    if VerifyingKey::from(key.to_edwards()).as_bytes() != bytes
+        && !tortalk_model::deviate!(skip_cnv_10)
+    {
         return Err(KeyError::NotCanonical);
     }
     // req: CNV-11
-    if key.is_weak() {
+    if key.is_weak() && !tortalk_model::deviate!(skip_cnv_11) {
         return Err(KeyError::SmallOrder);
     }
     Ok(key)

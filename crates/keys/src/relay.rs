@@ -141,7 +141,7 @@ impl RelayAddress {
 fn read_kind(reader: &mut Reader<'_>) -> Result<u8, RelayError> {
     let kind = reader.u8("relay kind")?;
     // req: IDN-21
-    if kind != KIND_NAME && kind != KIND_ONION {
+    if kind != KIND_NAME && kind != KIND_ONION && !tortalk_model::deviate!(skip_idn_21) {
         return Err(RelayError::UnknownKind(kind));
     }
     Ok(kind)
@@ -152,7 +152,7 @@ fn read_host(kind: u8, address: &[u8]) -> Result<RelayHost, RelayError> {
         return Ok(RelayHost::Name(check_name(address)?.to_owned()));
     }
     // req: IDN-24
-    if address.len() != 32 {
+    if address.len() != 32 && !tortalk_model::deviate!(skip_idn_24) {
         return Err(RelayError::OnionLength(address.len()));
     }
     Ok(RelayHost::Onion(address.try_into().expect("32 bytes")))
@@ -168,13 +168,15 @@ fn write_host(host: &RelayHost, writer: Writer) -> Writer {
 fn check_name(name: &[u8]) -> Result<&str, RelayError> {
     let allowed = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':');
     // req: IDN-22
-    if name.is_empty() || name.len() > RELAY_HOST_BYTES_MAX || !name.iter().all(allowed) {
+    if (name.is_empty() || name.len() > RELAY_HOST_BYTES_MAX || !name.iter().all(allowed))
+        && !tortalk_model::deviate!(skip_idn_22)
+    {
         return Err(RelayError::Host);
     }
     let dots = name.iter().rev().take_while(|&&byte| byte == b'.').count();
     // A resolver asked for such a name would tell the network about it.
     // req: IDN-23
-    if name[..name.len() - dots].ends_with(b".onion") {
+    if name[..name.len() - dots].ends_with(b".onion") && !tortalk_model::deviate!(skip_idn_23) {
         return Err(RelayError::OnionAsName);
     }
     core::str::from_utf8(name).map_err(|_| RelayError::Host)

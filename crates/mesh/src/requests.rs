@@ -136,7 +136,7 @@ impl Mesh {
         let source = match bringer {
             Bringer::Peer { identity, address } => {
                 // req: REQ-12
-                if identity != sender {
+                if identity != sender && !tortalk_model::deviate!(skip_req_12) {
                     return Ok(Verdict::refused(RefusalReason::NotForMe));
                 }
                 RequestSource::Address(address.to_canonical())
@@ -156,7 +156,9 @@ impl Mesh {
         }
         let before = self.requests.of(&sender);
         // req: REQ-15
-        if before.is_some_and(|before| opened.sent_at() <= before.sent_at) {
+        if before.is_some_and(|before| opened.sent_at() <= before.sent_at)
+            && !tortalk_model::deviate!(skip_req_15)
+        {
             return Ok(Verdict::DUPLICATE);
         }
         let lately = before.is_some_and(|before| {
@@ -164,14 +166,14 @@ impl Mesh {
         });
         // Each leaves an id that is remembered for two weeks.
         // req: REQ-32
-        if lately {
+        if lately && !tortalk_model::deviate!(skip_req_32) {
             let seconds = u32::try_from(REQUEST_AGAIN_AFTER.as_secs()).unwrap_or(u32::MAX);
             return Ok(Verdict::refused_for(RefusalReason::Quota, seconds));
         }
         let full = self.requests.open.len() >= REQUESTS_MAX
             || self.requests.from(source) >= source.limit();
         // req: REQ-16, REQ-17, REQ-18
-        if full && before.is_none() {
+        if full && before.is_none() && !tortalk_model::deviate!(skip_req_17) {
             return Ok(Verdict::refused_for(RefusalReason::Quota, REQUEST_RETRY_AFTER_S));
         }
         let request = ContactRequest {

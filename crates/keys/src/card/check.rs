@@ -34,11 +34,13 @@ fn keys(fields: &Fields) -> Result<(), CardError> {
 fn windows(fields: &Fields) -> Result<(), CardError> {
     for key in &fields.sealing_keys {
         // req: IDN-37
-        if key.not_before >= key.not_after {
+        if key.not_before >= key.not_after && !tortalk_model::deviate!(skip_idn_37) {
             return Err(CardError::EmptyWindow);
         }
         // req: IDN-38
-        if key.not_after > key.not_before.saturating_add(SEALING_KEY_LIFE) {
+        if key.not_after > key.not_before.saturating_add(SEALING_KEY_LIFE)
+            && !tortalk_model::deviate!(skip_idn_38)
+        {
             return Err(CardError::LongWindow);
         }
     }
@@ -48,17 +50,24 @@ fn windows(fields: &Fields) -> Result<(), CardError> {
 fn mailboxes(fields: &Fields) -> Result<(), CardError> {
     let has = |kind| fields.mailboxes.iter().any(|entry| entry.kind == kind);
     // req: IDN-39
-    if fields.kind() == CardKind::Intro && has(MailboxKind::Contact) {
+    if fields.kind() == CardKind::Intro
+        && has(MailboxKind::Contact)
+        && !tortalk_model::deviate!(skip_idn_39)
+    {
         return Err(CardError::ContactMailboxShown);
     }
     // req: IDN-40
-    if !has(MailboxKind::Intro) || fields.kind() == CardKind::Contact && !has(MailboxKind::Contact)
+    if (!has(MailboxKind::Intro)
+        || fields.kind() == CardKind::Contact && !has(MailboxKind::Contact))
+        && !tortalk_model::deviate!(skip_idn_40)
     {
         return Err(CardError::MailboxMissing);
     }
     for (i, entry) in fields.mailboxes.iter().enumerate() {
         // req: IDN-41
-        if fields.mailboxes[..i].iter().any(|earlier| earlier.mailbox == entry.mailbox) {
+        if fields.mailboxes[..i].iter().any(|earlier| earlier.mailbox == entry.mailbox)
+            && !tortalk_model::deviate!(skip_idn_41)
+        {
             return Err(CardError::MailboxTwice);
         }
     }
@@ -70,7 +79,7 @@ fn ownership(fields: &Fields) -> Result<(), CardError> {
         let verified =
             mailbox_owner::verify(&entry.mailbox, &fields.identity, entry.kind, &entry.ownership);
         // req: IDN-06
-        if verified.is_err() {
+        if verified.is_err() && !tortalk_model::deviate!(skip_idn_06) {
             return verified.map_err(CardError::Ownership);
         }
     }
@@ -81,7 +90,7 @@ fn signature(fields: &Fields, signed: &[u8]) -> Result<(), CardError> {
     let key = fields.identity.as_bytes();
     let verified = public::verify(key, SIGN_CARD, signed, &fields.signature);
     // req: IDN-42
-    if verified.is_err() {
+    if verified.is_err() && !tortalk_model::deviate!(skip_idn_42) {
         return verified.map_err(CardError::Signature);
     }
     Ok(())

@@ -117,12 +117,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Fields, usize), CardError> {
     let mut reader = Reader::new(bytes);
     let layout = reader.u8("layout")?;
     // req: IDN-28
-    if layout != LAYOUT {
+    if layout != LAYOUT && !tortalk_model::deviate!(skip_idn_28) {
         return Err(CardError::UnknownLayout(layout));
     }
     let kind = reader.u8("kind")?;
     // req: IDN-29
-    if kind > CardKind::Contact.to_byte() {
+    if kind > CardKind::Contact.to_byte() && !tortalk_model::deviate!(skip_idn_29) {
         return Err(CardError::UnknownKind(kind));
     }
     let identity = IdentityKey::from_bytes(reader.array("identity")?);
@@ -158,7 +158,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Fields, usize), CardError> {
 fn read_sealing_keys(reader: &mut Reader<'_>) -> Result<Vec<SealingKeyEntry>, CardError> {
     let count = reader.count8("sealing_count", CARD_SEALING_KEYS_MAX)?;
     // req: IDN-30
-    if count == 0 {
+    if count == 0 && !tortalk_model::deviate!(skip_idn_30) {
         return Err(CardError::NoSealingKey);
     }
     let key = |_| {
@@ -202,7 +202,7 @@ fn read_contact(reader: &mut Reader<'_>) -> Result<ContactPart, CardError> {
     let relays = (0..count).map(|_| RelayAddress::read(reader)).collect::<Result<_, _>>()?;
     let flag = reader.u8("onion_flag")?;
     // req: IDN-33
-    if flag > 1 {
+    if flag > 1 && !tortalk_model::deviate!(skip_idn_33) {
         return Err(CardError::UnknownOnionFlag(flag));
     }
     let onion = (flag == 1).then(|| OnionAddress::read(reader)).transpose()?;
