@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::control::{Control, Operated};
 use crate::peer::{Ended, Link, Log, Plan, Reached, dial};
 use crate::people::Person;
 use crate::spec::Level;
@@ -139,6 +140,8 @@ pub struct Ctx {
     pub program: Option<Arc<Program>>,
     /// What the target says is smaller than the documents' numbers.
     pub limits: Arc<BTreeMap<String, u64>>,
+    /// What the clocks of the case's own target are ahead of ours, ms.
+    pub ahead: u64,
 }
 
 impl Ctx {
@@ -155,6 +158,7 @@ impl Ctx {
             process: None,
             program: None,
             limits: Arc::default(),
+            ahead: 0,
         }
     }
 
@@ -164,11 +168,11 @@ impl Ctx {
         self.limits.get(name).map_or(documents, |own| documents.min(*own))
     }
 
-    /// The wall clock, ms.
+    /// The wall clock, ms; that of the target where the case has moved it.
     #[must_use]
     pub fn now(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_add(self.ahead)
     }
 
     /// A target of the case's own, new, with what is said of
@@ -189,6 +193,20 @@ impl Ctx {
         self.log.add(crate::peer::Direction::Note, "a target of its own was started", &[]);
         self.target = spawned.address;
         Ok(spawned)
+    }
+
+    /// The same, with its control channel.
+    ///
+    /// # Errors
+    /// As [`Self::own_target`], and when the channel is not what the annex has.
+    pub async fn own_user(&mut self, settings: &Value) -> Result<Operated, Verdict> {
+        if self.program.as_ref().is_none_or(|program| !program.takes("control")) {
+            let text = "the command line of --spawn has no {control}";
+            return Err(Verdict::NotTested(text.to_owned()));
+        }
+        let spawned = self.own_target(settings).await?;
+        let control = Control::connect(&spawned.control, self.log.clone()).await?;
+        Ok(Operated { spawned, control })
     }
 
     /// A plan for a person's usual device, in a new start.

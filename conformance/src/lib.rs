@@ -12,6 +12,7 @@
 pub mod attack;
 pub mod case;
 pub mod cases;
+pub mod control;
 pub mod dissect;
 pub mod features;
 pub mod mutants;

@@ -33,7 +33,8 @@ struct Cli {
     /// What the target is; found out when not given
     #[arg(long)]
     role: Option<RoleWord>,
-    /// What the suite may do with it; managed with --spawn
+    /// What the suite may do with it; managed with --spawn, shim with
+    /// its {control}
     #[arg(long)]
     profile: Option<ProfileWord>,
     /// Only cases whose id matches; `*` is any text

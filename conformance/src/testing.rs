@@ -119,6 +119,7 @@ async fn role_found(address: SocketAddr) -> Result<Role, (Exit, String)> {
 fn profile(cli: &Cli) -> Result<Profile, (Exit, String)> {
     match (cli.profile, &cli.spawn) {
         (Some(ProfileWord::Wire), _) | (None, None) => Ok(Profile::Wire),
+        (None, Some(command)) if command.contains("{control}") => Ok(Profile::Shim),
         (Some(ProfileWord::Managed), Some(_)) | (None, Some(_)) => Ok(Profile::Managed),
         (Some(ProfileWord::Managed), None) => Err(usage("the profile managed needs --spawn")),
         (Some(ProfileWord::Shim), Some(command)) if command.contains("{control}") => {

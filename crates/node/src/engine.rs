@@ -264,7 +264,8 @@ impl Engine {
             _ if self.machine != Machine::Running => Instant::now(),
             _ => self.around.clock.instant(self.mesh.next_deadline(self.around.clock.now())),
         };
-        deadline.min(self.key_looks.next).max(self.rested)
+        let keys = self.around.clock.instant(self.key_looks.next);
+        deadline.min(keys).max(self.rested)
     }
 
     /// Deals with an input and everything else that is there, in one commit.
@@ -408,7 +409,9 @@ impl Engine {
         if self.around.sabotage.acks_early() || tortalk_model::deviate!(ack_before_commit) {
             let ready = core::mem::take(&mut batch.ready);
             self.dispatch_ready(ready, &mut batch.commands)?;
-            std::thread::sleep(Sabotage::EARLY_BY);
+            if batch.open {
+                std::thread::sleep(Sabotage::EARLY_BY);
+            }
         }
         if batch.open {
             self.commit()?;

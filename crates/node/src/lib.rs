@@ -32,6 +32,7 @@ pub mod profile;
 mod relays;
 pub mod sabotage;
 
+pub use clock::Clock;
 pub use handle::{Events, Handle, Pending};
 pub use links::listener::{DEFAULT_PORT, ListenError};
 pub use node::{Control, Network, Node, NodeError, NodeOptions, StartError};

@@ -46,6 +46,8 @@ pub struct NodeOptions {
     pub control: Control,
     /// Where beacons go; only tests have others than the protocol's.
     pub groups: Groups,
+    /// What tells the time.
+    pub clock: Clock,
     /// What is broken on purpose; nothing, in a normal build.
     pub sabotage: Sabotage,
 }
@@ -57,6 +59,7 @@ impl Default for NodeOptions {
             network: Network::On,
             control: Control::Socket,
             groups: Groups::PROTOCOL,
+            clock: Clock::system(),
             sabotage: Sabotage::None,
         }
     }
@@ -138,7 +141,7 @@ impl Node {
             Control::Off => None,
         };
         let port = listeners.as_ref().map_or(0, Listeners::port);
-        let mut parts = Parts::new(&profile, &settings, store.store_id(), port);
+        let mut parts = Parts::new(&profile, &settings, store.store_id(), port, options.clock);
         parts.surroundings.sabotage = options.sabotage;
         let Parts { handle, mut surroundings, mut config, gone, from_start } = parts;
         let links = surroundings.links.clone();
@@ -225,8 +228,13 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(profile: &Profile, settings: &Settings, store_id: StoreId, port: u16) -> Self {
-        let clock = Clock::start();
+    fn new(
+        profile: &Profile,
+        settings: &Settings,
+        store_id: StoreId,
+        port: u16,
+        clock: Clock,
+    ) -> Self {
         let instance_id = InstanceId::from_bytes(entropy::array(&mut OsEntropy));
         let config = MeshConfig {
             name: settings.user.username.clone().unwrap_or_default(),
@@ -246,13 +254,14 @@ impl Parts {
             device_id: keyring.device_id,
             instance_id,
         };
-        let (links, gone) = Links::new(me, clock, to_engine.clone(), phase.clone());
+        let (links, gone) = Links::new(me, clock.clone(), to_engine.clone(), phase.clone());
         let links = (port != 0).then_some(links);
         let ready = NodeEvent::Ready {
             port,
             identity: keyring.identity.public().to_string(),
             instance: instance_id.to_string(),
         };
+        let started_at = clock.wall().0;
         let surroundings = Surroundings {
             inputs,
             to_self: to_engine.clone(),
@@ -265,7 +274,7 @@ impl Parts {
             own_relays: Vec::new(),
             beacon: Arc::new(Notify::new()),
             visibility: watch::channel(config.visibility).0,
-            about: About { dir: profile.dir().to_owned(), port, started_at: unix_now() },
+            about: About { dir: profile.dir().to_owned(), port, started_at },
             sabotage: Sabotage::None,
         };
         let from_start = Events::new(ready.clone(), first_listener);

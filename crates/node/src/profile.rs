@@ -59,7 +59,7 @@ mod mailboxes;
 mod passphrase;
 pub mod sealing;
 
-pub use create::{NewProfile, create};
+pub use create::{NewProfile, PersonSeeds, create};
 pub use erasing::Erased;
 pub use error::{CreateError, IdentityFault, OpenError, PassphraseError};
 pub use files::FileError;

@@ -67,7 +67,9 @@ impl Sabotage {
 
 #[cfg(not(feature = "sabotage"))]
 impl Sabotage {
-    pub(crate) const EARLY_BY: std::time::Duration = std::time::Duration::ZERO;
+    /// Long enough for a kill that follows on a promise.
+    pub(crate) const EARLY_BY: std::time::Duration =
+        std::time::Duration::from_millis(if cfg!(feature = "deviations") { 200 } else { 0 });
 
     pub(crate) const fn acks_early(self) -> bool {
         false

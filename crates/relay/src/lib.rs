@@ -10,6 +10,7 @@
 //! - [`engine`]: the rules applied to one transaction of a store
 //! - [`service`]: the gRPC service over them
 //! - [`server`]: listening, TLS, limits of connections, draining
+//! - [`program`]: all of it, from the options on
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -18,6 +19,7 @@ pub mod engine;
 pub mod env;
 pub mod key_file;
 pub mod metrics;
+pub mod program;
 pub mod rules;
 pub mod server;
 pub mod service;

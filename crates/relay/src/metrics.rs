@@ -49,6 +49,16 @@ impl Metrics {
         }
     }
 
+    /// Bytes of envelopes and cards that are held.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Mailboxes that are registered.
+    pub fn mailboxes(&self) -> u64 {
+        self.mailboxes.load(Ordering::Relaxed)
+    }
+
     /// The counters as lines of text, as monitoring programs read them.
     pub fn render(&self) -> String {
         let mut text = String::new();

@@ -57,8 +57,13 @@ fn create(
     args: &Init,
     passphrase: Option<&Passphrase>,
 ) -> Result<Profile, Failure> {
-    let new =
-        NewProfile { dir: &context.dir, name: &args.name, passphrase, cost: Argon2Cost::DEFAULT };
+    let new = NewProfile {
+        dir: &context.dir,
+        name: &args.name,
+        passphrase,
+        cost: Argon2Cost::DEFAULT,
+        person: None,
+    };
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| {
         Failure::world("the clock of this machine says a time before 1970: set it right")
     })?;

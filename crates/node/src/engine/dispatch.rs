@@ -10,7 +10,6 @@ use super::queries::QueryError;
 use super::requests::Then;
 use super::{Answering, Batch, Engine, EngineInput, Machine};
 use crate::control::event::{EventLine, NodeEvent};
-use crate::handle::unix_now;
 
 impl Engine {
     /// Lets out everything that is durable now.
@@ -95,6 +94,7 @@ impl Engine {
 
     pub(super) fn tell(&self, event: NodeEvent) {
         // Nobody listening is no fault.
-        let _heard_by = self.around.events.send(EventLine { at: unix_now(), event });
+        let _heard_by =
+            self.around.events.send(EventLine { at: self.around.clock.wall().0, event });
     }
 }

@@ -14,7 +14,6 @@ use crate::control::protocol::{
     Address, CarriedLine, ErrorKind, MessageLine, NearbyLine, OwnCard, Request, RequestError,
     Response, SafetyNumber, Status,
 };
-use crate::handle::unix_now;
 
 /// Messages in a history that says nothing else, and in any.
 const HISTORY_USUAL: usize = 50;
@@ -121,7 +120,7 @@ impl Engine {
             visibility: visible(self.config.visibility),
             profile: about.dir.display().to_string(),
             started_at: about.started_at,
-            now: unix_now(),
+            now: self.around.clock.wall().0,
             contacts,
             contacts_linked,
             strangers_linked: nearby.len() - contacts_linked,

@@ -16,7 +16,6 @@ use super::Engine;
 use super::relays::{state_of, where_is};
 use crate::control::event::NodeEvent;
 use crate::control::protocol::{ContactLine, EvidenceLine, MessageLine, RelayState, RequestedLine};
-use crate::handle::unix_now;
 use crate::relays::Condition;
 
 impl Engine {
@@ -101,6 +100,7 @@ impl Engine {
         Ok(AroundContacts {
             unread: self.store.unread()?.into_iter().collect(),
             linked: self.nearby().into_iter().map(|person| person.identity).collect(),
+            now: self.around.clock.wall(),
         })
     }
 
@@ -119,6 +119,7 @@ impl Engine {
 struct AroundContacts {
     unread: BTreeMap<IdentityKey, u64>,
     linked: BTreeSet<IdentityKey>,
+    now: UnixMillis,
 }
 
 fn relays_named(contact: &Contact) -> usize {
@@ -143,7 +144,7 @@ fn line_of(contact: &Contact, around: &AroundContacts) -> ContactLine {
         missing: contact
             .their_chain
             .as_ref()
-            .map_or(0, |chain| chain.missing_for(CHAIN_GAP_SHOWN_AFTER, UnixMillis(unix_now()))),
+            .map_or(0, |chain| chain.missing_for(CHAIN_GAP_SHOWN_AFTER, around.now)),
         added_at: contact.added_at.0,
     }
 }

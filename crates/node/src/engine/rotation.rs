@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tortalk_mesh::Input;
-use tortalk_model::Now;
+use tortalk_model::{MonoMillis, Now};
 use tortalk_store::StoreError;
 
 use super::{Engine, EngineInput};
@@ -20,7 +20,7 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(3600);
 
 /// When the keys are looked at again.
 pub(super) struct KeyLooks {
-    pub(super) next: Instant,
+    pub(super) next: MonoMillis,
     quiet_until: Instant,
 }
 
@@ -34,7 +34,7 @@ enum Keys {
 impl KeyLooks {
     /// Looks for the first time, before there is a machine.
     pub(super) fn begin(profile: &mut Profile, now: Now) -> Self {
-        let mut looks = Self { next: Instant::now(), quiet_until: Instant::now() };
+        let mut looks = Self { next: now.mono, quiet_until: Instant::now() };
         looks.look(profile, now);
         looks
     }
@@ -42,7 +42,7 @@ impl KeyLooks {
     /// Makes a new sealing key where one is due, and erases what is. Where the
     /// disk does not do it, everything goes on as it was.
     fn look(&mut self, profile: &mut Profile, now: Now) -> Keys {
-        self.next = Instant::now() + LOOK_EVERY;
+        self.next = now.mono + LOOK_EVERY;
         // A new key first: there is one when the last is erased.
         let rotated = profile.rotate_if_due(now.wall, &mut OsEntropy);
         let erased = profile.erase_if_due(now, &mut OsEntropy);
@@ -74,7 +74,7 @@ impl KeyLooks {
 impl Engine {
     /// Looks at the keys when it is time to.
     pub(super) fn look_after_keys(&mut self) -> Result<(), StoreError> {
-        if Instant::now() < self.key_looks.next {
+        if self.around.clock.mono() < self.key_looks.next {
             return Ok(());
         }
         match self.key_looks.look(&mut self.profile, self.around.clock.now()) {

@@ -45,8 +45,13 @@ impl Bench {
     fn made_at(made: UnixMillis) -> Self {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("profile");
-        let new =
-            NewProfile { dir: &path, name: "me", passphrase: None, cost: Argon2Cost::DEFAULT };
+        let new = NewProfile {
+            dir: &path,
+            name: "me",
+            passphrase: None,
+            cost: Argon2Cost::DEFAULT,
+            person: None,
+        };
         let profile = profile::create(&new, made, &mut OsEntropy).unwrap();
         let store =
             Store::open(profile.store_path(), profile.key().clone(), Box::new(OsEntropy)).unwrap();
@@ -68,7 +73,7 @@ impl Bench {
             phase: watch::channel(Phase::Running).1,
             events: sender,
             runtime: runtime.handle().clone(),
-            clock: Clock::start(),
+            clock: Clock::system(),
             links: None,
             relays: None,
             own_relays: Vec::new(),

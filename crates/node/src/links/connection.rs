@@ -153,6 +153,7 @@ impl Connection {
     /// Runs the handshake. Ends within the time that the link machine allows.
     async fn authenticate(&mut self) -> Result<PeerAuth, DialError> {
         let mut buffer = vec![0; FIRST_READ_BYTES];
+        let mut moves = self.links.clock.moves();
         loop {
             self.refill();
             let deadline = self.links.clock.instant(self.link.next_deadline().unwrap_or_default());
@@ -183,6 +184,7 @@ impl Connection {
                 () = sleep_until(deadline.into()) => {
                     self.link.tick(self.links.clock.mono()).map_err(dial_error)?;
                 }
+                Ok(()) = moves.changed() => {}
                 () = self.links.stopping() => return Err(DialError::Stopping),
             }
             match self.link.next_event() {
@@ -213,6 +215,7 @@ impl Connection {
     /// Everything between a link's beginning and its end.
     async fn converse(&mut self, orders: &mut mpsc::UnboundedReceiver<LinkOrder>) -> End {
         let mut buffer = vec![0; READ_BYTES];
+        let mut moves = self.links.clock.moves();
         self.hand_over_frames();
         self.progress = Instant::now();
         loop {
@@ -245,6 +248,7 @@ impl Connection {
                 () = handed(&mut self.handing) => {
                     self.handing = None;
                 }
+                Ok(()) = moves.changed() => {}
                 ready = self.stream.readable(), if reading => {
                     match ready.and_then(|()| self.stream.try_read(&mut buffer)) {
                         Ok(0) => return End::Flush,

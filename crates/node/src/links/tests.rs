@@ -30,7 +30,7 @@ impl Side {
         // Small, so that an engine that does nothing is felt at once.
         let (to_engine, inputs) = mpsc::channel(1);
         let (sender, phase) = watch::channel(Phase::Running);
-        let (links, gone) = Links::new(me, Clock::start(), to_engine, phase);
+        let (links, gone) = Links::new(me, Clock::system(), to_engine, phase);
         Self { links, inputs, gone, phase: sender }
     }
 

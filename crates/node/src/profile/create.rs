@@ -16,7 +16,7 @@ use tortalk_settings::{SETTINGS_FILE, Settings, TEMPLATE, Value};
 use tortalk_sqlite::{DirLock, LOCK_FILE};
 use tortalk_store::Store;
 use tortalk_store::vault::ProfileKey;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::erasing::Erasing;
 use super::error::CreateError;
@@ -39,6 +39,33 @@ pub struct NewProfile<'a> {
     pub passphrase: Option<&'a Passphrase>,
     /// How dear a guess of the passphrase is.
     pub cost: Argon2Cost,
+    /// Who it is; somebody new without.
+    pub person: Option<&'a PersonSeeds>,
+}
+
+/// What a person is derived from, for the published people of a conformance suite.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct PersonSeeds {
+    /// Ed25519 seed of the identity key.
+    pub identity: [u8; 32],
+    /// Ed25519 seed of the intro mailbox.
+    pub intro: [u8; 32],
+    /// Ed25519 seed of the contact mailbox.
+    pub contact: [u8; 32],
+    /// Seed of the first sealing key.
+    pub sealing: [u8; 32],
+}
+
+impl PersonSeeds {
+    /// Somebody new.
+    fn random(entropy: &mut dyn Entropy) -> Self {
+        Self {
+            identity: entropy::array(entropy),
+            intro: entropy::array(entropy),
+            contact: entropy::array(entropy),
+            sealing: entropy::array(entropy),
+        }
+    }
 }
 
 /// Makes a profile: folder, settings, keys, an empty database and, last, the
@@ -101,23 +128,31 @@ fn build(
     }
 
     let key = ProfileKey::from_bytes(entropy::array(entropy));
+    let drawn;
+    let person = match new.person {
+        Some(person) => person,
+        None => {
+            drawn = PersonSeeds::random(entropy);
+            &drawn
+        }
+    };
     let secrets = Secrets {
-        identity: IdentitySecret::from_seed(entropy::array(entropy)),
+        identity: IdentitySecret::from_seed(person.identity),
         device_id: DeviceId::from_bytes(entropy::array(entropy)),
         deposit_key: Zeroizing::new(entropy::array(entropy)),
         intro_read_key: Zeroizing::new(entropy::array(entropy)),
         contact_read_key: Zeroizing::new(entropy::array(entropy)),
     };
     let mailboxes = Mailboxes {
-        intro: MailboxSecret::from_seed(entropy::array(entropy)),
+        intro: MailboxSecret::from_seed(person.intro),
         contact: ContactKeys {
-            mailbox: MailboxSecret::from_seed(entropy::array(entropy)),
+            mailbox: MailboxSecret::from_seed(person.contact),
             deposit_key: secrets.deposit_key.clone(),
             read_key: secrets.contact_read_key.clone(),
         },
         retired: Vec::new(),
     };
-    let sealing = vec![StoredKey::made(1, now, entropy)];
+    let sealing = vec![StoredKey::of_seed(1, now, Zeroizing::new(person.sealing))];
 
     let keys = KeyFiles::in_profile(dir);
     files::private_folder(keys.folder())?;

@@ -57,10 +57,15 @@ impl StoredKey {
 
     /// A new key by the clock as it stands.
     pub(super) fn made(number: u64, now: UnixMillis, entropy: &mut dyn Entropy) -> Self {
+        Self::of_seed(number, now, Zeroizing::new(entropy::array(entropy)))
+    }
+
+    /// The same of a seed that is there.
+    pub(super) fn of_seed(number: u64, now: UnixMillis, seed: Zeroizing<[u8; 32]>) -> Self {
         let not_before = now.saturating_sub(BACKDATED);
         // req: SEA-39
         let not_after = not_before.saturating_add(SEALING_KEY_LIFE);
-        Self::new(number, not_before, not_after, Zeroizing::new(entropy::array(entropy)))
+        Self::new(number, not_before, not_after, seed)
     }
 
     pub(super) fn to_sealing_key(&self) -> SealingKey {

@@ -33,7 +33,8 @@ fn place() -> (TempDir, PathBuf) {
 }
 
 fn make(dir: &Path, passphrase: Option<&Passphrase>) -> Result<Profile, CreateError> {
-    let new = NewProfile { dir, name: "Alice", passphrase, cost: Argon2Cost::FOR_TESTS };
+    let new =
+        NewProfile { dir, name: "Alice", passphrase, cost: Argon2Cost::FOR_TESTS, person: None };
     create(&new, NOW, &mut OsEntropy)
 }
 
@@ -390,6 +391,7 @@ fn a_making_that_fails_leaves_nothing() {
         name: &long,
         passphrase: None,
         cost: Argon2Cost::FOR_TESTS,
+        person: None,
     };
     assert!(matches!(create(&new, NOW, &mut OsEntropy), Err(CreateError::Name(_))));
     assert!(!parent.path().join("bob").exists());

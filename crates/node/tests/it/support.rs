@@ -47,7 +47,13 @@ impl Person {
         let root = TempDir::new().unwrap();
         let dir = root.path().join(path);
         std::fs::create_dir_all(dir.parent().unwrap()).unwrap();
-        let new = NewProfile { dir: &dir, name, passphrase: None, cost: Argon2Cost::DEFAULT };
+        let new = NewProfile {
+            dir: &dir,
+            name,
+            passphrase: None,
+            cost: Argon2Cost::DEFAULT,
+            person: None,
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let now = UnixMillis(u64::try_from(now).unwrap());
         drop(profile::create(&new, now, &mut OsEntropy).unwrap());

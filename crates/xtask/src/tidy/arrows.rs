@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["mesh", "link", "wire", "seal", "keys", "model", "store", "relay", "rpc"]),
     ("cli", &["node"]),
     ("desktop", &["node"]),
+    ("shim", &["node", "relay"]),
     ("testkit", &["model"]),
     ("xtask", &[]),
 ];
@@ -68,8 +69,8 @@ const NAMED_BY: &[(&str, &[&str])] = &[
     ("getrandom", &["node", "relay", "tor"]),
     ("libp2p-*", &["node"]),
     ("tokio-socks", &["tor"]),
-    ("tokio*", &["node", "relay", "tor", "cli", "desktop"]),
-    ("clap*", &["cli", "relay", "sim", "desktop", "xtask"]),
+    ("tokio*", &["node", "relay", "tor", "cli", "desktop", "shim"]),
+    ("clap*", &["cli", "relay", "sim", "desktop", "shim", "xtask"]),
     ("egui*", &["desktop"]),
     ("eframe", &["desktop"]),
 ];

@@ -86,7 +86,7 @@ impl Bench {
 
     /// The engine looks at its keys as it does each minute.
     fn minute(&mut self) {
-        self.engine.key_looks.next = Instant::now();
+        self.engine.key_looks.next = self.engine.around.clock.mono();
         self.engine.look_after_keys().unwrap();
     }
 }
