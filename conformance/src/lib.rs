@@ -34,3 +34,4 @@ pub mod target;
 pub mod uncovered;
 pub mod vectors;
 pub mod verdict;
+pub mod written;

@@ -1,5 +1,8 @@
 //! Receipts that the target makes, and those that it must not (`spec/delivery.md`, section 2).
 
+pub mod chains;
+pub mod shown;
+
 use super::{Script, script};
 use crate::case::Ctx;
 use crate::people::Person;

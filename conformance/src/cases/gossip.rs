@@ -1,6 +1,7 @@
 //! What an honest peer sees on a link (`spec/link.md`, `spec/gossip.md`,
 //! `spec/delivery.md`), and what survives a kill.
 
+pub mod clocks;
 pub mod kept;
 pub mod origin;
 
