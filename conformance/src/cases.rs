@@ -66,6 +66,7 @@ pub fn all() -> Vec<Case> {
         (Role::Relay, relay::kills::SCRIPTS),
         (Role::Relay, relay::stops::SCRIPTS),
         (Role::Relay, relay::places::SCRIPTS),
+        (Role::Relay, relay::times::SCRIPTS),
         (Role::Relay, attacks::calls::SCRIPTS),
     ] {
         all.extend(scripts.iter().map(|s| Case {

@@ -64,6 +64,10 @@ pub enum Call {
 pub enum Deposits {
     /// It stores it.
     Store,
+    /// It says so in a receipt that somebody else has signed.
+    OtherSigner,
+    /// It says so of another envelope.
+    OtherEnvelope,
     /// Nothing.
     Silent,
     /// It refuses it, with this reason and `retry_after_s`.
@@ -98,6 +102,8 @@ pub enum InfoLie {
     OtherNonce,
     /// Signed for another authority.
     OtherAuthority,
+    /// All true, and it speaks version 9 alone.
+    OtherVersion,
 }
 
 #[derive(Debug)]

@@ -9,6 +9,7 @@ pub mod kills;
 pub mod places;
 pub mod proofs;
 pub mod stops;
+pub mod times;
 
 use tonic::{Code, Status};
 

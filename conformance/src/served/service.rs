@@ -36,15 +36,23 @@ impl Service {
                 let refusal = v1::Refusal { id: id.to_vec(), reason, retry_after_s };
                 Some(v1::SyncResponse { now, receipt: None, refusals: vec![refusal] })
             }
-            Deposits::Store => {
+            Deposits::Store | Deposits::OtherSigner | Deposits::OtherEnvelope => {
                 let store_until = now + 14 * 24 * HOUR_MS;
+                let signer = match deposits {
+                    Deposits::OtherSigner => blake2b_256(&[&self.0.seed]),
+                    _ => self.0.seed,
+                };
+                let id = match deposits {
+                    Deposits::OtherEnvelope => blake2b_256(&[&id]),
+                    _ => id,
+                };
                 let bytes = receipt_bytes(&public(&self.0.seed), now, store_until, &id);
                 let list = v1::ReceiptList {
                     time: now,
                     store_until,
                     stored: id.to_vec(),
                     duplicates: Vec::new(),
-                    signature: sign(&self.0.seed, "sign/relay-receipt", &[&bytes]).to_vec(),
+                    signature: sign(&signer, "sign/relay-receipt", &[&bytes]).to_vec(),
                 };
                 let form = Some(storage_receipt::Form::List(list));
                 let receipt = Some(v1::StorageReceipt { form });
@@ -146,6 +154,7 @@ impl RelayService for Service {
         let request = request.into_inner();
         self.0.add(Call::Info, &request.encode_to_vec());
         let lie = self.0.state().manner.lie;
+        let version = if lie == Some(InfoLie::OtherVersion) { 9 } else { 1 };
         let other = blake2b_256(&[&self.0.seed]);
         let mut signed_for = request.clone();
         match lie {
@@ -165,14 +174,14 @@ impl RelayService for Service {
             authority: &signed_for.authority,
             now,
             epoch,
-            versions: &[1],
+            versions: &[version],
             onion: None,
         };
         Ok(Response::new(v1::GetInfoResponse {
             relay_key: key.to_vec(),
             now,
             epoch: epoch.to_vec(),
-            versions: vec![1],
+            versions: vec![version.into()],
             onion: Vec::new(),
             onion_port: 0,
             signature: sign(&signer, "sign/relay-info", &[&info.bytes()]).to_vec(),

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{PATIENCE, left_for, naming};
 use crate::case::Ctx;
 use crate::cases::{Script, script};
@@ -229,6 +231,28 @@ async fn relay_clock(ctx: &mut Ctx, ahead: i64) -> Judged {
     })
 }
 
+/// What the user wrote is left at a relay, which then lies about what comes next.
+async fn not_believed(ctx: &mut Ctx, lie: Deposits) -> Judged {
+    let relay = Served::start(ctx, "relay-1").await?;
+    let mut user = ctx.own_user(&json!({})).await?;
+    let ada = Person::contact(0);
+    drop(away(ctx, &ada, &[&relay]).await?);
+    let honest = user.control.send(&ada, "by a relay").await?;
+    user.control.shows(&honest, "at relay").await?;
+    relay.behave(|manner| manner.deposits = lie);
+    let doubtful = user.control.send(&ada, "by a relay that lies").await?;
+    let left = |call: &Call| matches!(call, Call::Deposit { .. }).then_some(());
+    check(relay.wait(2, PATIENCE, left).await.len() >= 2, || {
+        "the second message is not left at her relay".to_owned()
+    })?;
+    // What a lie does, it does within the time that the truth took; with a try behind it, it
+    // has been judged.
+    relay.wait(3, PATIENCE / 3, left).await;
+    let (state, _) = user.control.state(&doubtful).await?;
+    check(state == "queued", || format!("by a receipt that is none it is shown as {state}"))?;
+    user.control.shows(&honest, "at relay").await
+}
+
 /// All of them.
 #[rustfmt::skip] // a table
 pub const SCRIPTS: &[Script] = &[
@@ -255,4 +279,13 @@ pub const SCRIPTS: &[Script] = &[
     script!("relays.clock-ahead", "RLC-25",
         "Ada's relay is 10 days ahead. Receipts for her and for Ben expire by their clocks.",
         relay_clock, 10 * 24 * HOUR_MS as i64),
+    script!("relays.receipt-signer", "RLY-02",
+        "A storage receipt that somebody else signed. The message before is at a relay, this one is not.",
+        not_believed, Deposits::OtherSigner).shim(),
+    script!("relays.receipt-missing", "RLY-26",
+        "A relay says nothing of an envelope. The one before is at a relay, this one is not.",
+        not_believed, Deposits::Silent).shim(),
+    script!("relays.receipt-other", "DLV-15",
+        "A storage receipt of another envelope. The one before is at a relay, this one is not.",
+        not_believed, Deposits::OtherEnvelope).shim(),
 ];

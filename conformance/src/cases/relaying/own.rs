@@ -508,4 +508,7 @@ pub const SCRIPTS: &[Script] = &[
     script!("relays.other-authority", "RLY-01",
         "A relay info that was signed for another authority. GetInfo and nothing more.",
         unproved, InfoLie::OtherAuthority).managed(),
+    script!("relays.version-9", "VER-02",
+        "A relay that proves its key and speaks version 9 alone. It is told nothing more; with \
+         version 1 it is.", unproved, InfoLie::OtherVersion).managed(),
 ];
