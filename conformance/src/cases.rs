@@ -40,6 +40,8 @@ pub fn all() -> Vec<Case> {
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
     for (role, scripts) in [
         (Role::Node, contacts::SCRIPTS),
+        (Role::Node, contacts::asking::SCRIPTS),
+        (Role::Node, contacts::answering::SCRIPTS),
         (Role::Node, gossip::SCRIPTS),
         (Role::Node, gossip::kept::SCRIPTS),
         (Role::Node, gossip::origin::SCRIPTS),

@@ -1,6 +1,9 @@
 //! Requests of strangers on a link (`spec/contacts.md` 3, in its order). All are those of `eve`
 //! and `fay`, so that a run leaves no others open.
 
+pub mod answering;
+pub mod asking;
+
 use crate::case::{Ctx, unserved};
 use crate::cases::gossip::came;
 use crate::cases::letters::words;

@@ -16,7 +16,7 @@ use crate::target::Spawned;
 use crate::verdict::Verdict;
 
 /// How long the target may take with a relay: it may have to wait for a new try.
-pub(super) const PATIENCE: Duration = Duration::from_secs(6);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(6);
 
 /// A target of the case's own with these as its relays.
 pub(super) async fn with_own(ctx: &mut Ctx, relays: &[&Served]) -> Result<Spawned, Verdict> {

@@ -156,6 +156,12 @@ pub fn contact_request(text: &[u8], card: &[u8]) -> Vec<u8> {
     join(&[&bytes16(text), card])
 }
 
+/// The bytes of an accept.
+#[must_use]
+pub fn contact_accept(request: [u8; 32], card: &[u8]) -> Vec<u8> {
+    join(&[&request, card])
+}
+
 /// The bytes of a resend request.
 #[must_use]
 pub fn resend_request(chain_id: [u8; 8], from: u64, to: u64) -> Vec<u8> {
