@@ -67,6 +67,9 @@ struct Cli {
     /// A SHOULD counts like a MUST
     #[arg(long)]
     strict: bool,
+    /// Only cases that need the whole of --profile, and no less
+    #[arg(long, requires = "profile")]
+    only_profile: bool,
     /// Runs cases that wait more than 5 s, too
     #[arg(long)]
     slow: bool,

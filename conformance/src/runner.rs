@@ -29,6 +29,8 @@ pub struct Options {
     pub profile: Profile,
     /// Which cases; an empty list is all.
     pub globs: Vec<String>,
+    /// Whether of these only the ones that need all of `profile`.
+    pub only_profile: bool,
     /// Cases that are known to fail, with the reason.
     pub known_failing: BTreeMap<String, String>,
     /// Whether a SHOULD counts like a MUST.
@@ -104,6 +106,7 @@ pub fn matches(glob: &str, id: &str) -> bool {
 pub fn selected(options: &Options) -> Vec<Case> {
     let wanted = |case: &Case| {
         case.role == options.role
+            && (!options.only_profile || case.profile == options.profile)
             && (options.globs.is_empty() || options.globs.iter().any(|g| matches(g, case.id)))
     };
     cases::all().into_iter().filter(wanted).collect()

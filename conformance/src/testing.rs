@@ -38,6 +38,7 @@ pub(crate) async fn test(cli: &Cli) -> Acted {
         globs: cli.run.clone(),
         known_failing,
         strict: cli.strict,
+        only_profile: cli.only_profile,
         slow: cli.slow,
         seed: cli.seed,
         features,

@@ -15,6 +15,7 @@ fn options() -> Options {
         target: String::new(),
         again: String::new(),
         jobs: 1,
+        only_profile: false,
         wrong_vector: false,
     }
 }

@@ -124,17 +124,19 @@ async fn sealed_again(ctx: &mut Ctx) -> Result<[Written; 2], Verdict> {
     settle(&mut link).await?;
     let changed = with_new_key(ctx, &ada);
     let mut link = arrive(ctx, &changed, &Start::default()).await?;
-    settle(&mut link).await?;
-    // The first one may come once more before the target has read the card.
-    if link.passed_over.iter().any(|frame| is_of(frame, &first)) {
-        decline(&mut link, &first, RefusalReason::UnknownKey).await;
+    let (me, key) = (changed.identity(), changed.sealing_key());
+    loop {
+        let found = link.expect(|frame| match frame {
+            Frame::Msg(msg) if msg.envelope == first.msg.envelope => Some(None),
+            Frame::Msg(msg) => Written::read(msg, &key, &me).filter(|w| w.id() == id).map(Some),
+            _ => None,
+        });
+        match found.await.map_err(came("the message does not come again"))? {
+            // It was on its way before the target had read the card.
+            None => decline(&mut link, &first, RefusalReason::UnknownKey).await,
+            Some(again) => return Ok([first, again]),
+        }
     }
-    let again = comes_to(&mut link, &changed, &changed.sealing_key(), &id).await?;
-    Ok([first, again])
-}
-
-fn is_of(frame: &Frame, written: &Written) -> bool {
-    matches!(frame, Frame::Msg(msg) if msg.envelope == written.msg.envelope)
 }
 
 async fn key_refused(ctx: &mut Ctx) -> Judged {
