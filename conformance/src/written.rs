@@ -75,12 +75,26 @@ pub async fn comes_to(
     key: &SealingKey,
     message_id: &[u8; 32],
 ) -> Result<Written, Verdict> {
+    next(link, person, key, "the message does not come", |found| found.id() == *message_id).await
+}
+
+/// Waits for what `fits` of what the target's user, or the target, has written to somebody.
+///
+/// # Errors
+/// A failure, in these words, when nothing does, though what is sent later is answered.
+pub async fn next(
+    link: &mut Link,
+    person: &Person,
+    key: &SealingKey,
+    missing: &str,
+    fits: impl Fn(&Written) -> bool,
+) -> Result<Written, Verdict> {
     let me = person.identity();
     let found = link.expect(|frame| match frame {
-        Frame::Msg(msg) => Written::read(msg, key, &me).filter(|found| found.id() == *message_id),
+        Frame::Msg(msg) => Written::read(msg, key, &me).filter(&fits),
         _ => None,
     });
-    match found.await.map_err(came("the message does not come")) {
+    match found.await.map_err(came(missing)) {
         Err(Verdict::Inconclusive(text)) => {
             settle(link).await?;
             Err(Verdict::Fail(format!("{text}; what was sent later is answered")))

@@ -7,23 +7,37 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// Of `/proc/net/tcp`: a socket that listens.
 const LISTENING: &str = "0A";
 
+/// A row of `/proc/net/tcp` or `tcp6`.
+struct Row<'a> {
+    ip: &'a str,
+    port: u16,
+    state: &'a str,
+    inode: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn read(row: &'a str) -> Option<Self> {
+        let mut words = row.split_whitespace().skip(1);
+        let (own, state) = (words.next()?, words.nth(1)?);
+        let inode = words.nth(5)?;
+        let (ip, port) = own.split_once(':')?;
+        Some(Self { ip, port: u16::from_str_radix(port, 16).ok()?, state, inode })
+    }
+}
+
 /// Whether the process that listens on `port` has the socket with this local address;
 /// `None` where the system does not tell.
 pub(super) fn has(port: u16, local: SocketAddr) -> Option<bool> {
     let (mut listening, mut dialling) = (Vec::new(), Vec::new());
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let Ok(text) = fs::read_to_string(table) else { continue };
-        for row in text.lines().skip(1) {
-            let mut words = row.split_whitespace().skip(1);
-            let (own, state) = (words.next()?, words.nth(1)?);
-            let inode = words.nth(5)?;
-            let (ip, own_port) = own.split_once(':')?;
-            let own_port = u16::from_str_radix(own_port, 16).ok()?;
-            if state == LISTENING && own_port == port {
-                listening.push(format!("socket:[{inode}]"));
+        // A row that is not whole is of a connection that is not ours.
+        for row in text.lines().skip(1).filter_map(Row::read) {
+            if row.state == LISTENING && row.port == port {
+                listening.push(format!("socket:[{}]", row.inode));
             }
-            if own_port == local.port() && is_ip(ip, local.ip()) {
-                dialling.push(format!("socket:[{inode}]"));
+            if row.port == local.port() && is_ip(row.ip, local.ip()) {
+                dialling.push(format!("socket:[{}]", row.inode));
             }
         }
     }
@@ -48,13 +62,9 @@ pub(super) fn listener(port: u16) -> Option<u32> {
     let mut listening = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let Ok(text) = fs::read_to_string(table) else { continue };
-        for row in text.lines().skip(1) {
-            let mut words = row.split_whitespace().skip(1);
-            let (own, state) = (words.next()?, words.nth(1)?);
-            let inode = words.nth(5)?;
-            let own_port = u16::from_str_radix(own.split_once(':')?.1, 16).ok()?;
-            if state == LISTENING && own_port == port {
-                listening.push(format!("socket:[{inode}]"));
+        for row in text.lines().skip(1).filter_map(Row::read) {
+            if row.state == LISTENING && row.port == port {
+                listening.push(format!("socket:[{}]", row.inode));
             }
         }
     }

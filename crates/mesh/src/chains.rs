@@ -76,7 +76,7 @@ impl PeerChain {
             let _none = self.missing.splice(at..at, parts.filter(|part| part.from >= range.from));
         }
         // req: DLV-18
-        if self.missing.len() > CHAIN_GAPS_MAX {
+        if self.missing.len() > CHAIN_GAPS_MAX && !tortalk_model::deviate!(skip_dlv_18) {
             self.missing.remove(0);
         }
     }
@@ -127,7 +127,9 @@ impl Mesh {
         let now = step.now.wall;
         let before = known.contact.their_chain.clone();
         // req: DLV-23
-        if before.as_ref().is_some_and(|chain| chain.earlier.contains(&chain_id)) {
+        if before.as_ref().is_some_and(|chain| chain.earlier.contains(&chain_id))
+            && !tortalk_model::deviate!(skip_dlv_23)
+        {
             return;
         }
         let chain = match before.clone() {
@@ -225,7 +227,7 @@ impl Mesh {
         let Some(known) = self.contacts.get_mut(contact) else { return Ok(()) };
         let lately = known.resent_at.is_some_and(|at| now < at + RESEND_ANSWERED_AGAIN_AFTER);
         // req: DLV-19
-        if lately {
+        if lately && !tortalk_model::deviate!(skip_dlv_19) {
             return Ok(());
         }
         known.resent_at = Some(now);
@@ -295,7 +297,8 @@ impl Mesh {
             let Some(held) = self.held_for(step, &message)? else { continue };
             let in_vain = anew || message.attempts > 0;
             // req: DLV-20
-            if in_vain && self.is_outdated(step.now, &held) {
+            if in_vain && self.is_outdated(step.now, &held) && !tortalk_model::deviate!(skip_dlv_20)
+            {
                 self.seal_again(step, message);
             }
         }

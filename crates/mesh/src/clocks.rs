@@ -73,7 +73,9 @@ impl Mesh {
             return now.wall;
         }
         // req: GSP-38
-        if let Some(clock) = self.clock_of_linked(contact) {
+        if let Some(clock) = self.clock_of_linked(contact)
+            && !tortalk_model::deviate!(skip_gsp_38)
+        {
             return clock.now(now);
         }
         let offset = self.contacts.get(contact).and_then(|known| known.clock_offset_ms);

@@ -312,7 +312,7 @@ impl Mesh {
                 continue;
             }
             // req: DLV-06
-            if hash != *entry.signed_hash.as_bytes() {
+            if hash != *entry.signed_hash.as_bytes() && !tortalk_model::deviate!(skip_dlv_06) {
                 continue;
             }
             let said = |evidence: &Evidence| match evidence {

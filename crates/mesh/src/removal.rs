@@ -24,7 +24,10 @@ impl Mesh {
         // req: REQ-25
         for message_id in step.store.due(UnixMillis(u64::MAX), usize::MAX)? {
             let Some(message) = step.store.outgoing(&message_id)? else { continue };
-            if message.contact == identity && !DeliveryState::of(&message).is_final() {
+            if message.contact == identity
+                && !DeliveryState::of(&message).is_final()
+                && !tortalk_model::deviate!(skip_req_25)
+            {
                 self.give_up(step, &message)?;
             }
         }
@@ -48,7 +51,9 @@ impl Mesh {
         let accepted = self.contacts.keys().filter(|identity| self.is_accepted(identity));
         // req: REQ-27
         for identity in accepted.copied().collect::<Vec<_>>() {
-            self.compose(step, &identity, Body::Card { card: card.clone() });
+            if !tortalk_model::deviate!(keep_new_card) {
+                self.compose(step, &identity, Body::Card { card: card.clone() });
+            }
         }
     }
 }

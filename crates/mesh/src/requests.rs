@@ -151,7 +151,7 @@ impl Mesh {
         let message_id = opened.message_id();
         let known = step.store.incoming(&message_id)?.is_some();
         // req: REQ-14
-        if known || step.store.declined(&message_id)? {
+        if (known || step.store.declined(&message_id)?) && !tortalk_model::deviate!(skip_req_14) {
             return Ok(Verdict::DUPLICATE);
         }
         let before = self.requests.of(&sender);
@@ -197,7 +197,9 @@ impl Mesh {
         // Who does not take their receipts has no more made.
         let receipts = step.store.pending_for(&sender, None, REQUEST_RECEIPTS_MAX)?.len();
         // req: REQ-19
-        if self.config.request_receipts && receipts < REQUEST_RECEIPTS_MAX {
+        if (self.config.request_receipts || tortalk_model::deviate!(skip_req_19))
+            && receipts < REQUEST_RECEIPTS_MAX
+        {
             let kind = ReceiptKind::Delivered;
             let signed_hash = opened.signed_hash();
             self.confirm_request(step, &card, ReceiptEntry { message_id, signed_hash, kind });
@@ -280,7 +282,9 @@ impl Mesh {
         let message_id = request.message_id;
         step.ready.writes.push(Write::PutIncoming(Box::new(as_message(request))));
         // req: REQ-20
-        self.send_accept(step, identity, message_id);
+        if !tortalk_model::deviate!(accept_in_silence) {
+            self.send_accept(step, identity, message_id);
+        }
     }
 
     pub(crate) fn decline_request<R: Read>(

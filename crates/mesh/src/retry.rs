@@ -66,7 +66,7 @@ impl Mesh {
         let over = now > message.written_at.saturating_add(RESEAL_FOR);
         // A clock that is wrong for a moment must not end anything.
         // req: GSP-37
-        if over && self.clock.is_steady(step.now) {
+        if over && (self.clock.is_steady(step.now) || tortalk_model::deviate!(skip_gsp_37)) {
             let evidence = Evidence::GaveUp { at: now };
             step.ready.writes.push(Write::AddEvidence { message_id, evidence });
             self.stop_trying(step, &message)?;
@@ -84,7 +84,8 @@ impl Mesh {
         let attempts = message.attempts.saturating_add(u32::from(acknowledged));
         // req: GSP-32
         let fresh = held.filter(|held| {
-            now < self.replace_at(step.now, held) && !self.is_outdated(step.now, held)
+            (now < self.replace_at(step.now, held) || tortalk_model::deviate!(skip_gsp_32))
+                && !self.is_outdated(step.now, held)
         });
         let held = match fresh {
             Some(held) => {
@@ -129,7 +130,8 @@ impl Mesh {
         let (message_id, attempts) = (message.message_id, message.attempts);
         // A later acknowledgement, of a carrier perhaps, puts nothing off.
         // req: GSP-19
-        let at = step.now.wall.saturating_add(wait_after(attempts));
+        let late = if tortalk_model::deviate!(try_too_late) { 2 } else { 1 };
+        let at = step.now.wall.saturating_add(late * wait_after(attempts));
         let at = message.next_try.map_or(at, |before| at.min(before));
         self.note_due(Some(at));
         step.ready.writes.push(Write::NextTry { message_id, attempts, at: Some(at) });
@@ -260,7 +262,7 @@ impl Mesh {
             return;
         }
         // req: CAR-17
-        if held.ttl < TTL_AGAIN {
+        if held.ttl < TTL_AGAIN && !tortalk_model::deviate!(skip_car_17) {
             step.ready.writes.push(Write::SetTtl { envelope_id, ttl: TTL_AGAIN });
         }
         self.may_be_copied_again(envelope_id);

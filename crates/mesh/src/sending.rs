@@ -217,7 +217,7 @@ impl Mesh {
         self.sealed_for_clock.retain(|_, at| now.since(*at) < RESEAL_FOR_CLOCK_AFTER);
         // Carriers whose clocks differ must not keep us sealing.
         // req: CAR-18
-        if self.sealed_for_clock.contains_key(message_id) {
+        if self.sealed_for_clock.contains_key(message_id) && !tortalk_model::deviate!(skip_car_18) {
             return Ok(());
         }
         let Some(message) = step.store.outgoing(message_id)? else { return Ok(()) };
@@ -285,7 +285,7 @@ impl Mesh {
         let Some(envelope_id) = message.envelope_id else { return Ok(()) };
         let Some(held) = step.store.envelope(&envelope_id)? else { return Ok(()) };
         // req: GSP-30
-        if self.is_outdated(step.now, &held) {
+        if self.is_outdated(step.now, &held) && !tortalk_model::deviate!(skip_gsp_30) {
             self.seal_again(step, message);
         }
         Ok(())

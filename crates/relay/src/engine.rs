@@ -254,8 +254,10 @@ impl<'g> Batch<'g> {
         self.flush()?;
         let mut done = self.group.sweep_acknowledged(ACKNOWLEDGED_REMEMBERED, SWEPT_MAX)?;
         // req: RLY-55
-        let expired =
-            self.group.take_expired(self.now.saturating_sub(EXPIRY_TOLERANCE), SWEPT_MAX)?;
+        let expired = self.group.take_expired(
+            self.now.saturating_sub(EXPIRY_TOLERANCE),
+            if tortalk_model::deviate!(keep_expired) { 0 } else { SWEPT_MAX },
+        )?;
         done = done.max(expired.len());
         for row in expired {
             let mailbox = self.load(row.mailbox)?;
@@ -275,7 +277,10 @@ impl<'g> Batch<'g> {
         done = done.max(self.group.sweep_cards(before, SWEPT_MAX)?);
         self.flush()?;
         // req: RLY-57
-        for id in self.group.lapsed(self.now, SWEPT_MAX / 8)? {
+        for id in self.group.lapsed(
+            self.now,
+            if tortalk_model::deviate!(keep_lapsed) { 0 } else { SWEPT_MAX / 8 },
+        )? {
             let next = self.load(id)?.next_seq;
             // req: RLY-36
             self.totals.first_seq = self.totals.first_seq.max(next);

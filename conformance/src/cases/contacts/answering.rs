@@ -8,6 +8,7 @@ use crate::case::Ctx;
 use crate::cases::letters::words;
 use crate::cases::{Script, script};
 use crate::control::{Operated, hex};
+use crate::peer::Link;
 use crate::people::{BLOCKED, Person};
 use crate::served::Served;
 use crate::session::{Letter, Session, hand_over};
@@ -18,7 +19,7 @@ use crate::stack::frame::Frame;
 use crate::stack::v1::{AckResult, RefusalReason};
 use crate::stage::{Start, arrive, begin, came, confirmed, meet, receipts, settle, stored, text};
 use crate::verdict::{Judged, Verdict, check};
-use crate::written::{Written, came_so_far, taken};
+use crate::written::{Written, came_so_far, next, taken};
 
 const DAY_MS: u64 = 24 * HOUR_MS;
 const FULL_RETRY_S: u32 = 3600;
@@ -62,21 +63,21 @@ impl Open {
     }
 }
 
+async fn accept_comes(link: &mut Link, eve: &Person, id: &[u8; 32]) -> Judged {
+    let fits = |found: &Written| match &found.opened.body {
+        Body::ContactAccept { request, .. } => request == id,
+        _ => false,
+    };
+    next(link, eve, &eve.sealing_key(), "no accept of the request", fits).await.map(drop)
+}
+
 async fn accept(ctx: &mut Ctx) -> Judged {
     let mut open = Open::new(ctx, &json!({})).await?;
     open.answers("requests.accept").await?;
     let eve = open.visit.person.clone();
-    let (me, key, id) = (eve.identity(), eve.sealing_key(), open.letter.signed.message_id());
+    let id = open.letter.signed.message_id();
     let (mut link, card) = meet(ctx, &eve, &Start::default()).await?;
-    let found = link.expect(|frame| {
-        match frame {
-        Frame::Msg(msg) => Written::read(msg, &key, &me).filter(|found| {
-            matches!(&found.opened.body, Body::ContactAccept { request, .. } if *request == id)
-        }),
-        _ => None,
-    }
-    });
-    found.await.map_err(came("no accept of the request"))?;
+    accept_comes(&mut link, &eve, &id).await?;
     // She is a contact now.
     let hers = text(ctx, &eve, &card)?;
     stored(&mut link, &hers.parcel, 0).await
@@ -117,6 +118,9 @@ async fn no_receipt(ctx: &mut Ctx) -> Judged {
     confirmed(&mut to_ada, &ada, &marker).await?;
     let mut link = ctx.link(&eve).await?;
     begin(ctx, &mut link, &eve, &Start::default()).await;
+    let marker = text(ctx, &ada, &card)?;
+    stored(&mut to_ada, &marker.parcel, 0).await?;
+    confirmed(&mut to_ada, &ada, &marker).await?;
     settle(&mut link).await?;
     let id = open.letter.signed.message_id();
     let early = receipts(&link, &eve, &eve.sealing_key());
@@ -125,16 +129,7 @@ async fn no_receipt(ctx: &mut Ctx) -> Judged {
     let purged = link.passed_over.iter().chain(&open.visit.link.passed_over).any(shown);
     check(early == 0 && !purged, || "an open request has a receipt or a purge key".to_owned())?;
     open.answers("requests.accept").await?;
-    let (me, key) = (eve.identity(), eve.sealing_key());
-    let found = link.expect(|frame| {
-        match frame {
-        Frame::Msg(msg) => Written::read(msg, &key, &me).filter(|found| {
-            matches!(&found.opened.body, Body::ContactAccept { request, .. } if *request == id)
-        }),
-        _ => None,
-    }
-    });
-    found.await.map_err(came("no accept of the request")).map(drop)
+    accept_comes(&mut link, &eve, &id).await
 }
 
 /// Ada brings what Dan wrote, who is blocked and then is not.
@@ -278,15 +273,12 @@ async fn new_card(ctx: &mut Ctx) -> Judged {
     let (mut user, _) = without_cyr(ctx).await?;
     let ada = Person::contact(0);
     let mut link = arrive(ctx, &ada, &Start::default()).await?;
-    let (me, key) = (ada.identity(), ada.sealing_key());
-    let found = link.expect(|frame| {
-        let Frame::Msg(msg) = frame else { return None };
-        match Written::read(msg, &key, &me)?.opened.body {
-            Body::Card(card) => Some(card),
-            _ => None,
-        }
-    });
-    let card = found.await.map_err(came("no sealed card comes"))?;
+    let is_card = |found: &Written| matches!(found.opened.body, Body::Card(_));
+    let key = ada.sealing_key();
+    let written = next(&mut link, &ada, &key, "no sealed card comes", is_card).await?;
+    let Body::Card(card) = written.opened.body else {
+        return Err(Verdict::Fail("no card".to_owned()));
+    };
     let card = Card::read(&card).map_err(|r| Verdict::Fail(format!("its card: {r}")))?;
     let own = user.control.card().await?;
     check(card.mailbox(1) == own.mailbox(1) && card.kind == 1, || {

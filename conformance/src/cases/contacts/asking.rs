@@ -207,14 +207,21 @@ async fn tried_again(ctx: &mut Ctx) -> Judged {
 async fn accepted(ctx: &mut Ctx) -> Judged {
     let mut scene = Scene::new(ctx, "yes?").await?;
     let mut link = scene.arrives(ctx).await?;
+    let given_up = scene.asked(&mut link).await?.id();
+    scene.add("or no?").await?;
     let request = scene.asked(&mut link).await?.id();
     let card = scene.eve.card_bytes(1, ctx.now());
     let mut link = scene.arrives_with(ctx, card.clone()).await?;
     let target = scene.user.control.card().await?;
-    let other = contact_accept(ctx.fresh.array(), &card);
-    send(ctx, &mut link, &scene.eve, &target, kind::CONTACT_ACCEPT, other).await?;
-    let (state, _) = scene.user.control.state(&request).await?;
-    check(state != "delivered", || "an accept of another request confirms it".to_owned())?;
+    // Of what the user has given up since, and of nothing that there is.
+    for other in [given_up, ctx.fresh.array()] {
+        let body = contact_accept(other, &card);
+        send(ctx, &mut link, &scene.eve, &target, kind::CONTACT_ACCEPT, body).await?;
+    }
+    for id in [given_up, request] {
+        let (state, _) = scene.user.control.state(&id).await?;
+        check(state != "delivered", || "an accept of another request confirms it".to_owned())?;
+    }
     let this = contact_accept(request, &card);
     send(ctx, &mut link, &scene.eve, &target, kind::CONTACT_ACCEPT, this).await?;
     scene.user.control.shows(&request, "delivered").await
@@ -245,6 +252,6 @@ pub const SCRIPTS: &[Script] = &[
         "A request that was stored and not answered. It comes again after an hour.",
         tried_again).shim(),
     script!("ask.accepted", "REQ-33",
-        "Accepts of another request and of this one. Only this one confirms it.",
+        "Accepts of a request that was given up, of none, and of the open one. That is confirmed.",
         accepted).shim(),
 ];

@@ -131,10 +131,14 @@ async fn sealed_again(ctx: &mut Ctx) -> Result<[Written; 2], Verdict> {
             Frame::Msg(msg) => Written::read(msg, &key, &me).filter(|w| w.id() == id).map(Some),
             _ => None,
         });
-        match found.await.map_err(came("the message does not come again"))? {
+        match found.await {
             // It was on its way before the target had read the card.
-            None => decline(&mut link, &first, RefusalReason::UnknownKey).await,
-            Some(again) => return Ok([first, again]),
+            Ok(None) => decline(&mut link, &first, RefusalReason::UnknownKey).await,
+            Ok(Some(again)) => return Ok([first, again]),
+            Err(ended) => {
+                settle(&mut link).await?;
+                return Err(Verdict::Fail(format!("it does not come to the new key: {ended}")));
+            }
         }
     }
 }

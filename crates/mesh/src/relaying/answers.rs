@@ -40,7 +40,9 @@ impl Mesh {
         let claim = ReceiptClaim { time: word.time, store_until: word.store_until, ids: &word.ids };
         let signature = Signature::from_bytes(word.signature);
         // req: RLY-26
-        if receipt::verify(&relay, &claim, &signature).is_err() {
+        if receipt::verify(&relay, &claim, &signature).is_err()
+            && !tortalk_model::deviate!(skip_rly_26)
+        {
             return Ok(());
         }
         for id in &word.ids {

@@ -100,7 +100,7 @@ pub(super) fn rotate_if_due(
     entropy: &mut dyn Entropy,
 ) -> Result<Rotation, FileError> {
     let newest = sealing.last();
-    if newest.is_some_and(|newest| !newest.is_due(now)) {
+    if newest.is_some_and(|newest| !newest.is_due(now) || tortalk_model::deviate!(never_rotate)) {
         return Ok(Rotation::NotDue);
     }
     // req: SEA-38

@@ -156,7 +156,7 @@ async fn prove(
         return Err(RelayDown::OtherKey);
     }
     // req: VER-02
-    if !info.versions.contains(&VERSION) {
+    if !info.versions.contains(&VERSION) && !tortalk_model::deviate!(skip_ver_02) {
         return Err(RelayDown::Protocol);
     }
     Ok(info)

@@ -137,14 +137,15 @@ impl Suite {
             if status.success() { Ok(()) } else { Err("the programs do not build".to_owned()) }
         };
         cargo(&["build", "--locked", "-p", "conformance"])?;
-        let features = "tortalk-cli/deviations,tortalk-relay/deviations";
-        let programs = ["-p", "tortalk-cli", "-p", "tortalk-relay"];
+        // The program with a control channel is a node and a relay in one, and shows the most.
+        let features = "tortalk-shim/deviations,tortalk-relay/deviations";
+        let programs = ["-p", "tortalk-shim", "-p", "tortalk-relay"];
         cargo(&[&["build", "--locked"], &programs[..], &["--features", features]].concat())?;
         let built = env::var_os("CARGO_TARGET_DIR");
         let built = built.map_or_else(|| root.join("target"), PathBuf::from);
         let folder = root.join(FOLDER);
         fs::create_dir_all(&folder).map_err(|error| format!("{FOLDER}: {error}"))?;
-        for name in ["conformance", "tortalk", "tortalk-relay"] {
+        for name in ["conformance", "tortalk-shim", "tortalk-relay"] {
             let copied = fs::copy(built.join("debug").join(name), folder.join(name));
             copied.map_err(|error| format!("{FOLDER}/{name}: {error}"))?;
         }
@@ -160,8 +161,10 @@ impl Suite {
     ) -> Outcome<BTreeSet<String>> {
         let report = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
         let template = match target {
-            Target::Node => "conformance/targets/tortalk.sh {port} {dir} {cards} {settings}",
-            Target::Relay => "conformance/targets/tortalk-relay.sh {port} {dir} {settings}",
+            Target::Node => {
+                "conformance/targets/shim.sh node {port} {dir} {cards} {settings} {control}"
+            }
+            Target::Relay => "conformance/targets/shim.sh relay {port} {dir} {settings} {control}",
         };
         let mut command = Command::new(self.programs.join("conformance"));
         command.current_dir(&self.root).args(["--role", target.word(), "--spawn", template]);
@@ -173,7 +176,7 @@ impl Suite {
             command.args(["--run", case]);
         }
         command
-            .env("TORTALK", self.programs.join("tortalk"))
+            .env("SHIM", self.programs.join("tortalk-shim"))
             .env("RELAY", self.programs.join("tortalk-relay"))
             .env_remove(MARKER)
             .stdout(Stdio::null())
