@@ -39,6 +39,7 @@ pub fn all() -> Vec<Case> {
     all.extend(identity::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Frame(f))));
     all.extend(letters::FAULTS.iter().map(|f| wire(f.id, f.req, f.about, Run::Letter(f))));
     for (role, scripts) in [
+        (Role::Node, identity::cards::SCRIPTS),
         (Role::Node, contacts::SCRIPTS),
         (Role::Node, contacts::asking::SCRIPTS),
         (Role::Node, contacts::answering::SCRIPTS),
@@ -58,6 +59,7 @@ pub fn all() -> Vec<Case> {
         (Role::Node, relaying::own::SCRIPTS),
         (Role::Node, relaying::leaving::SCRIPTS),
         (Role::Node, relaying::reading::SCRIPTS),
+        (Role::Node, relaying::asking::SCRIPTS),
         (Role::Node, attacks::links::SCRIPTS),
         (Role::Relay, relay::SCRIPTS),
         (Role::Relay, relay::depositing::SCRIPTS),

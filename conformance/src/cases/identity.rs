@@ -2,6 +2,8 @@
 //! `spec/README.md` for what all layouts have in common). Whoever reads one ends the link
 //! with `Bye{PROTOCOL}` (GSP-11); the twin is the same card without the fault.
 
+pub mod cards;
+
 use crate::cases::link_frames::{Desk, End, FrameFault, Make, Wrong};
 use crate::peer::odd_signatures::{LARGE_OVER_P, NEUTRAL, NEUTRAL_OVER_P, mixed_key, sign_mixed};
 use crate::peer::signature_of_neutral;

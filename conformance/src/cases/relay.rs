@@ -19,6 +19,7 @@ use self::drops::{
 use super::{Script, script};
 use crate::case::Ctx;
 use crate::relay_client::{Client, Fate, Owner, ProofFault, unexpected, verified};
+use crate::stack::crypto::{blake2b_256, label};
 use crate::stack::envelope::{Envelope, HOUR_MS, envelope_id};
 use crate::stack::proofs::stamp;
 use crate::stack::relay::Authority;
@@ -171,6 +172,22 @@ async fn strangers_64(ctx: &mut Ctx) -> Judged {
     // A stamp of another envelope is no stamp.
     let mut wrong = plain(&envelope);
     wrong.stamp = stamp(&owner.deposit_key, &[7; 32]).to_vec();
+    fate(&mut client, wrong, no_room).await?;
+    fate(&mut client, stamped(&owner, &envelope), Fate::Stored).await
+}
+
+/// A mailbox with no room for strangers: what is stored counted as stamped.
+async fn stamp_formula(ctx: &mut Ctx, make: fn(&Owner, &[u8; 32]) -> Vec<u8>) -> Judged {
+    let (mut client, owner) = registered(ctx).await?;
+    let mut requests = Vec::new();
+    for _ in 0..64 {
+        requests.push(plain(&owner.envelope(ctx.now(), &mut ctx.fresh).0));
+    }
+    client.deposit(requests).await.1.map_err(saw("64 unstamped envelopes"))?;
+    let (envelope, _) = owner.envelope(ctx.now(), &mut ctx.fresh);
+    let mut wrong = plain(&envelope);
+    wrong.stamp = make(&owner, &envelope_id(&wrong.envelope));
+    let no_room = Fate::Refused(DepositRefusal::NoRoom as i32);
     fate(&mut client, wrong, no_room).await?;
     fate(&mut client, stamped(&owner, &envelope), Fate::Stored).await
 }
@@ -365,6 +382,22 @@ pub const SCRIPTS: &[Script] = &[
         ended, |r| r.envelope = vec![1; 67_018]),
     script!("relay-sync.unregistered", "RLY-14",
         "An envelope for a mailbox that nobody proved. NO_ROOM.", unregistered),
+    script!("relay-sync.stamp-15", "IDN-08",
+        "No room for strangers; a stamp that lacks its last byte. NO_ROOM; with it, stored.",
+        stamp_formula, |owner, id| stamp(&owner.deposit_key, id)[..15].to_vec()),
+    script!("relay-sync.stamp-flipped", "IDN-07",
+        "No room for strangers; a stamp with a flipped bit. NO_ROOM; without it, stored.",
+        stamp_formula, |owner, id| {
+            let mut stamp = stamp(&owner.deposit_key, id);
+            stamp[15] ^= 1;
+            stamp.to_vec()
+        }),
+    script!("relay-sync.stamp-unkeyed", "CNV-09",
+        "No room for strangers; a stamp with the key before what is hashed. NO_ROOM; with the \
+         key as BLAKE2b's own, stored.",
+        stamp_formula, |owner, id| {
+            blake2b_256(&[&owner.deposit_key, &label("stamp"), id])[..16].to_vec()
+        }),
     script!("relay-sync.strangers-64", "RLY-18",
         "64 unstamped envelopes, a 65th, one with a stamp of another, and a stamped one. \
          NO_ROOM for the 65th and the wrong stamp; the stamped one is stored.", strangers_64),

@@ -1,5 +1,6 @@
 //! The target as a client of relays that the suite plays (`spec/relaying.md`).
 
+pub mod asking;
 pub mod leaving;
 pub mod own;
 pub mod reading;

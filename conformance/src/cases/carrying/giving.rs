@@ -9,8 +9,8 @@ use crate::stack::frame::Frame;
 use crate::stack::proofs::stamp;
 use crate::stack::v1::{self, AckResult};
 use crate::stage::{
-    Parcel, Start, answer, arrive, begin, cleared, contacts, fetch, for_nobody, handed, offered,
-    offers_of, parcel_for, pull, settle, stored, want, was_handed,
+    Parcel, Start, answer, arrive, begin, cleared, contacts, fetch, for_nobody, handed, offer,
+    offered, offers_of, parcel_for, pull, settle, stored, want, wanted, was_handed,
 };
 use crate::verdict::{Judged, Verdict, check};
 
@@ -324,6 +324,52 @@ async fn three_at_once(ctx: &mut Ctx) -> Judged {
     cleared(&mut ada, &all).await
 }
 
+/// Ben offers one id and hands over another envelope.
+async fn other_than_offered(ctx: &mut Ctx) -> Judged {
+    let [(_, mut ada), (_, mut ben), _] = contacts(ctx).await?;
+    let (offered_id, handed) = (for_nobody(ctx), for_nobody(ctx));
+    offer(&mut ben, &[&offered_id]).await;
+    wanted(&mut ben, &offered_id).await?;
+    // It is named by its own bytes.
+    stored(&mut ben, &handed, 2).await?;
+    // What was offered is not there: it is new to the target.
+    stored(&mut ada, &offered_id, 2).await?;
+    cleared(&mut ada, &[&offered_id, &handed]).await
+}
+
+/// An envelope with an extension that nobody knows, as it came and as it goes on.
+async fn as_it_came(ctx: &mut Ctx) -> Judged {
+    let [(_, mut ada), (_, mut ben), _] = contacts(ctx).await?;
+    let mailbox = public(&ctx.fresh.array());
+    let now = ctx.now();
+    let parcel = Parcel::changed(mailbox, now, &mut ctx.fresh, |envelope| {
+        envelope.ext = vec![0xff, 0xf0, 0x00, 0x03, 1, 2, 3];
+    });
+    stored(&mut ada, &parcel, 2).await?;
+    let msg = fetch(&mut ben, &parcel).await?;
+    check(msg.envelope == parcel.bytes, || "other bytes are passed on than came".to_owned())?;
+    answer(&mut ben, &parcel, AckResult::Stored).await;
+    cleared(&mut ada, &[&parcel]).await
+}
+
+/// A key that is not that of the envelope, and then the right one.
+async fn wrong_key(ctx: &mut Ctx) -> Judged {
+    let [(_, mut ada), (_, mut ben), _] = contacts(ctx).await?;
+    let parcel = for_nobody(ctx);
+    stored(&mut ada, &parcel, 2).await?;
+    let mut wrong = parcel.clone();
+    wrong.purge_key[31] ^= 1;
+    cleared(&mut ada, &[&wrong]).await?;
+    let kept = fetch(&mut ben, &parcel).await?;
+    answer(&mut ben, &parcel, AckResult::Stored).await;
+    check(kept.envelope == parcel.bytes, || "another envelope comes".to_owned())?;
+    cleared(&mut ada, &[&parcel]).await?;
+    // It is forgotten now: it is offered to nobody who comes later.
+    let mut cyr = arrive(ctx, &Person::contact(2), &Start::default()).await?;
+    settle(&mut cyr).await?;
+    check(offers_of(&cyr, &parcel) == 0, || "it is offered after its purge key".to_owned())
+}
+
 /// All of them.
 #[rustfmt::skip] // a table
 pub const SCRIPTS: &[Script] = &[
@@ -369,4 +415,13 @@ pub const SCRIPTS: &[Script] = &[
         "Ada, target, Cyr, target, Ben. Ben gets it once.", hops),
     script!("carry.three-at-once", "CAR-24",
         "Three people hand over 40 each at once. Ben gets all that was stored.", three_at_once),
+    script!("carry.other-than-offered", "ENV-07",
+        "Ben offers one envelope and hands over another. Its Ack names the other; the first is new.",
+        other_than_offered),
+    script!("carry.as-it-came", "CNV-01",
+        "An envelope with an unknown extension. It is passed on byte for byte.",
+        as_it_came),
+    script!("carry.wrong-key", "ENV-06",
+        "A purge key with a flipped bit, and the right one. The envelope goes with the right one.",
+        wrong_key),
 ];

@@ -253,6 +253,32 @@ async fn not_believed(ctx: &mut Ctx, lie: Deposits) -> Judged {
     user.control.shows(&honest, "at relay").await
 }
 
+/// Her relay's clock is 20 days ahead, and what lives by hers has expired there.
+async fn expiry(ctx: &mut Ctx) -> Judged {
+    let relay = Served::start(ctx, "relay-1").await?;
+    let ahead = 20 * 24 * HOUR_MS;
+    relay.behave(|manner| {
+        manner.ahead = ahead as i64;
+        manner.deposits = Deposits::Refuse(DepositRefusal::Expiry, 0);
+    });
+    let mut user = ctx.own_user(&json!({})).await?;
+    let ada = Person::contact(0);
+    drop(away(ctx, &ada, &[&relay]).await?);
+    user.control.send(&ada, "by its clock").await?;
+    let left = left_for(public(&ada.contact_seed));
+    let found = relay.wait(2, PATIENCE, &left).await;
+    check(found.len() >= 2, || format!("it is left {} times, and not sealed again", found.len()))?;
+    let read = |bytes: &[u8]| Envelope::read(bytes).map_err(|r| Verdict::Fail(r.to_string()));
+    let (first, second) = (read(&found[0].1)?, read(&found[1].1)?);
+    let there = ctx.now() + ahead;
+    check(first.expires_at < there && second.expires_at >= there, || {
+        format!("it expires at {}, and the relay's clock says {there}", second.expires_at)
+    })?;
+    // Once more, and no more.
+    let found = relay.wait(3, PATIENCE / 3, &left).await;
+    check(found.len() == 2, || "after a second EXPIRY it is sealed a third time".to_owned())
+}
+
 /// All of them.
 #[rustfmt::skip] // a table
 pub const SCRIPTS: &[Script] = &[
@@ -288,4 +314,7 @@ pub const SCRIPTS: &[Script] = &[
     script!("relays.receipt-other", "DLV-15",
         "A receipt of another envelope. The one before is at a relay, not this one.",
         not_believed, Deposits::OtherEnvelope).shim(),
+    script!("relays.expiry", "RLC-17",
+        "A relay 20 days ahead says EXPIRY, twice. The message is sealed once more, by its clock.",
+        expiry).shim(),
 ];

@@ -74,7 +74,7 @@ fn drop_of(
 }
 
 /// The sequence of somebody's contact card that the target says it holds.
-async fn held(ctx: &mut Ctx, person: &Person) -> Result<u64, Verdict> {
+pub(crate) async fn held(ctx: &mut Ctx, person: &Person) -> Result<u64, Verdict> {
     let mut link = ctx.link(person).await?;
     let hello = link.expect(|frame| match frame {
         Frame::Hello(hello) => Some(hello.your_card_seq),
