@@ -5,11 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::{Stream, StreamExt, wrappers::TcpListenerStream};
 use tonic::transport::server::Connected;
+
+/// An end that is on its way may come after the beginning of what follows it: a connection
+/// counts beside another when both are there for so long.
+const CLOSING: Duration = Duration::from_millis(400);
 
 /// How many there are, and were at most at a time.
 #[derive(Debug, Clone, Default)]
@@ -41,8 +46,13 @@ impl Connections {
         TcpListenerStream::new(listener).map(move |stream| {
             let stream = stream?;
             stream.set_nodelay(true)?;
-            let now = self.0.now.fetch_add(1, Ordering::SeqCst) + 1;
-            self.0.most.fetch_max(now, Ordering::SeqCst);
+            self.0.now.fetch_add(1, Ordering::SeqCst);
+            let counts = Arc::clone(&self.0);
+            tokio::spawn(async move {
+                tokio::time::sleep(CLOSING).await;
+                let now = counts.now.load(Ordering::SeqCst);
+                counts.most.fetch_max(now, Ordering::SeqCst);
+            });
             Ok(Connection { stream, counts: Arc::clone(&self.0) })
         })
     }

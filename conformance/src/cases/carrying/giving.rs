@@ -416,7 +416,7 @@ pub const SCRIPTS: &[Script] = &[
     script!("carry.three-at-once", "CAR-24",
         "Three people hand over 40 each at once. Ben gets all that was stored.", three_at_once),
     script!("carry.other-than-offered", "ENV-07",
-        "Ben offers one envelope and hands over another. Its Ack names the other; the first is new.",
+        "Ben offers one envelope and hands over another. Its Ack names that; the first is new.",
         other_than_offered),
     script!("carry.as-it-came", "CNV-01",
         "An envelope with an unknown extension. It is passed on byte for byte.",
