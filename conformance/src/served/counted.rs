@@ -33,9 +33,9 @@ impl Connections {
         self.0.now.load(Ordering::SeqCst)
     }
 
-    /// At most at a time, so far.
-    #[must_use]
-    pub fn most(&self) -> usize {
+    /// At most at a time, so far; told when the last beginning has been counted.
+    pub async fn most(&self) -> usize {
+        tokio::time::sleep(2 * CLOSING).await;
         self.0.most.load(Ordering::SeqCst)
     }
 

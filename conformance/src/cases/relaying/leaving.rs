@@ -198,7 +198,7 @@ async fn sixteen(ctx: &mut Ctx) -> Judged {
         let found = four[3].wait(1, PATIENCE, receipt_of(&person, &text)).await;
         last.push(!found.is_empty());
     }
-    let most = all.most();
+    let most = all.most().await;
     over(ctx).await?;
     // What was refused goes on with the next relay by a SHOULD alone (RLC-24).
     let used = relays.iter().filter(|relay| !relay.calls(|_| Some(())).is_empty()).count();
